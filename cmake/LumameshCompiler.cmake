@@ -1,0 +1,23 @@
+# Language level, the one list of warnings, and sanitizers.
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "Build type" FORCE)
+endif()
+
+add_compile_definitions(_GNU_SOURCE) # recvmmsg, sendmmsg, IP_PKTINFO
+
+add_library(lm_warnings INTERFACE)
+target_compile_options(lm_warnings INTERFACE
+  -Wall -Wextra -Wshadow -Wpointer-arith -Wcast-qual -Wstrict-prototypes -Wmissing-prototypes
+  -Wundef -Wwrite-strings -Wvla -Wformat=2 -Wimplicit-fallthrough
+  $<$<BOOL:${LM_WERROR}>:-Werror>)
+
+if(LM_SANITIZE)
+  add_compile_options(-fsanitize=${LM_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${LM_SANITIZE})
+else()
+  add_compile_options(-fstack-protector-strong $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
+  add_link_options(-Wl,-z,relro,-z,now)
+endif()

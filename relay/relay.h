@@ -1,0 +1,66 @@
+/*
+ * The relay: rooms and the signalling protocol (protocol page, section 3) on top of a WebRTC stack. Sans-IO, with the
+ * same four verbs as the stack that it drives; its outputs are datagrams alone, since it takes the stack's events itself.
+ */
+#ifndef LM_RELAY_RELAY_H
+#define LM_RELAY_RELAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/clock.h"
+#include "common/dgram.h"
+#include "common/log.h"
+#include "common/random.h"
+#include "mesh/node_config.h"
+#include "relay/relay_stats.h"
+#include "webrtc/webrtc.h"
+
+typedef struct lm_relay_limits {
+    uint32_t room_size;         /* members of a room, default 250 */
+    uint32_t rooms_per_session; /* default 64 */
+    uint32_t message_rate;      /* messages a second and session, default 200; 0: no limit */
+    uint32_t message_burst;     /* default 4,096 */
+    lm_ms resume;               /* how long a session that fell silent keeps its places in rooms, default 15,000 ms */
+} lm_relay_limits;
+
+void lm_relay_limits_default(lm_relay_limits *limits);
+
+typedef struct lm_relay_config {
+    lm_relay_limits limits;
+    lm_node_config node;   /* what this relay tells of itself */
+    uint8_t node_seed[32]; /* Ed25519 seed that belongs to node.nk; copied, wiped at destroy */
+    lm_random random;
+    const lm_log *log; /* may be NULL; borrowed for the relay's life */
+} lm_relay_config;
+
+typedef struct lm_relay lm_relay;
+
+/* Makes a relay on stack (taken: destroyed with the relay, or at once on error). LM_EINVAL, LM_ENOMEM. */
+int lm_relay_create(lm_relay **relay, const lm_relay_config *config, lm_webrtc *stack);
+
+/* Frees the relay and its stack; peers hear nothing. relay may be NULL. */
+void lm_relay_destroy(lm_relay *relay);
+
+/*
+ * Tells the relay the wall-clock time that belongs to `now`, for the seq of its node record. Call it once before the
+ * first input and whenever the clock may have been set.
+ */
+void lm_relay_set_unix_time(lm_relay *relay, lm_ms now, uint64_t unix_ms);
+
+/* As lm_webrtc_input(): one datagram, borrowed. */
+int lm_relay_input(lm_relay *relay, lm_ms now, const lm_dgram *in);
+
+/* 1: *out is to be sent, borrowed until the next lm_relay_poll(); 0: drained. */
+int lm_relay_poll(lm_relay *relay, lm_ms now, lm_dgram *out);
+
+lm_ms lm_relay_next_timeout(const lm_relay *relay);
+void lm_relay_timeout(lm_relay *relay, lm_ms now);
+
+/* Refuses newcomers and tells every session the error `shutting-down`, then closes it. The datagrams come by poll. */
+void lm_relay_shut_down(lm_relay *relay, lm_ms now);
+
+const lm_relay_stats *lm_relay_get_stats(const lm_relay *relay);
+const lm_webrtc_stats *lm_relay_get_webrtc_stats(const lm_relay *relay);
+
+#endif
