@@ -1,0 +1,311 @@
+#include "test/support/world.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "common/certificate.h"
+#include "common/error.h"
+#include "webrtc/sctp.h"
+#include "webrtc/stack.h"
+
+typedef struct flight {
+    struct flight *next;
+    lm_ms at;
+    bool to_stack;
+    lm_addr client;
+    size_t len;
+    uint8_t bytes[];
+} flight;
+
+struct test_world {
+    test_world_config config;
+    lm_webrtc *stack;
+    lm_addr address;
+    lm_certificate cert;
+    lm_private_key key;
+    uint64_t random_state;
+    lm_ms now;
+    flight *flights; /* by time */
+    test_client *clients[TEST_WORLD_CLIENTS];
+    lm_addr addresses[TEST_WORLD_CLIENTS]; /* as the client's datagrams come in, kept up when it moves */
+    char ufrags[TEST_WORLD_CLIENTS][16];
+    size_t client_count;
+    uint8_t answer[2048];
+    size_t answer_len;
+};
+
+static lm_ms virtual_now;
+
+/*
+ * usrsctp asks the wall clock how long a chunk has been outstanding. On virtual time it must get a virtual answer, or it
+ * holds back retransmissions that it thinks come too soon: so this takes the place of the C library's function.
+ */
+int gettimeofday(struct timeval *restrict tv, void *restrict tz)
+{
+    (void)tz;
+    tv->tv_sec = (time_t)(1700000000 + virtual_now / 1000);
+    tv->tv_usec = (suseconds_t)(virtual_now % 1000 * 1000);
+    return 0;
+}
+
+static void must(bool condition, const char *what)
+{
+    if (condition)
+        return;
+    fprintf(stderr, "test world: %s\n", what);
+    abort();
+}
+
+/* SplitMix64: good enough to draw events, and the same everywhere. */
+static uint64_t next_random(test_world *w)
+{
+    uint64_t z = w->random_state += 0x9E3779B97F4A7C15u;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    return z ^ z >> 31;
+}
+
+static void fill_random(void *ctx, void *buf, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        ((uint8_t *)buf)[i] = (uint8_t)next_random(ctx);
+}
+
+uint32_t test_world_random(test_world *w, uint32_t below)
+{
+    return (uint32_t)(next_random(w) % below);
+}
+
+test_world *test_world_create(const test_world_config *config)
+{
+    test_world *w = calloc(1, sizeof *w);
+    char cert_pem[LM_CERTIFICATE_PEM_SIZE], key_pem[LM_CERTIFICATE_PEM_SIZE];
+    const char *why;
+    must(w != NULL && sodium_init() >= 0, "out of memory");
+    if (config != NULL)
+        w->config = *config;
+    w->random_state = w->config.seed;
+    w->now = 1000;
+    must(lm_addr_parse(&w->address, "192.0.2.1:3478") == LM_OK, "address");
+
+    lm_random system = lm_random_system();
+    must(lm_certificate_make(cert_pem, key_pem, &system) == LM_OK &&
+             lm_certificate_parse(&w->cert, cert_pem, strlen(cert_pem), &why) == LM_OK &&
+             lm_private_key_parse(&w->key, key_pem, strlen(key_pem), &w->cert, &system, &why) == LM_OK,
+         "certificate");
+    lm_stack_config stack = {
+        .ufrag = TEST_WORLD_UFRAG,
+        .pwd = TEST_WORLD_PWD,
+        .cert_der = w->cert.der,
+        .cert_len = w->cert.der_len,
+        .key_der = w->key.der,
+        .key_len = w->key.der_len,
+        .max_sessions = w->config.max_sessions ? w->config.max_sessions : 1000,
+        .session_rate = w->config.session_rate,
+        .session_burst = w->config.session_burst,
+        .random = {.fill = fill_random, .ctx = w},
+    };
+    must(lm_stack_create(&w->stack, &stack) == LM_OK, "stack");
+    return w;
+}
+
+void test_world_destroy(test_world *w)
+{
+    for (size_t i = 0; i < w->client_count; i++)
+        test_client_destroy(w->clients[i]);
+    for (flight *next; w->flights != NULL; w->flights = next) {
+        next = w->flights->next;
+        free(w->flights);
+    }
+    lm_webrtc_destroy(w->stack);
+    lm_certificate_clear(&w->cert);
+    lm_private_key_clear(&w->key);
+    free(w);
+}
+
+test_client *test_world_add_client(test_world *w, const test_client_config *given)
+{
+    test_client_config config = {0};
+    size_t i = w->client_count++;
+    uint8_t ip[4] = {10, 0, (uint8_t)(i >> 8), (uint8_t)(i + 1)};
+    must(i < TEST_WORLD_CLIENTS, "too many clients");
+    if (given != NULL)
+        config = *given;
+    snprintf(w->ufrags[i], sizeof w->ufrags[i], "c%03zu", i);
+    if (config.ufrag == NULL)
+        config.ufrag = w->ufrags[i];
+    if (config.relay_ufrag == NULL)
+        config.relay_ufrag = TEST_WORLD_UFRAG;
+    if (config.relay_pwd == NULL)
+        config.relay_pwd = TEST_WORLD_PWD;
+    if (config.local.family == LM_AF_NONE)
+        lm_addr_set(&config.local, ip, sizeof ip, 1000);
+    config.relay = w->address;
+    config.random = (lm_random){.fill = fill_random, .ctx = w};
+    w->addresses[i] = config.local;
+    return w->clients[i] = test_client_create(&config);
+}
+
+static void launch_once(test_world *w, const lm_dgram *d, const lm_addr *client, bool to_stack)
+{
+    lm_ms at = w->now + w->config.delay;
+    if (test_world_random(w, 1000) < w->config.reorder)
+        at += test_world_random(w, (uint32_t)(4 * w->config.delay + 20));
+    flight *f = malloc(sizeof *f + d->len);
+    must(f != NULL, "out of memory");
+    f->at = at;
+    f->to_stack = to_stack;
+    f->client = *client;
+    f->len = d->len;
+    memcpy(f->bytes, d->data, d->len);
+    flight **link = &w->flights;
+    while (*link != NULL && (*link)->at <= at)
+        link = &(*link)->next;
+    f->next = *link;
+    *link = f;
+}
+
+static void launch(test_world *w, const lm_dgram *d, const lm_addr *client, bool to_stack)
+{
+    if (test_world_random(w, 1000) < w->config.loss)
+        return;
+    launch_once(w, d, client, to_stack);
+    if (test_world_random(w, 1000) < w->config.duplicate)
+        launch_once(w, d, client, to_stack);
+}
+
+/* Takes everything that stack and clients have to give. */
+static void drain(test_world *w)
+{
+    lm_webrtc_output out;
+    lm_dgram d;
+    while (lm_webrtc_poll(w->stack, &out) == 1) {
+        if (out.kind == LM_WEBRTC_SEND)
+            launch(w, &out.send, &out.send.remote, false);
+        else if (w->config.event != NULL)
+            w->config.event(w->config.user, w, &out);
+    }
+    for (size_t i = 0; i < w->client_count; i++) {
+        while (test_client_poll(w->clients[i], &d) == 1) {
+            w->addresses[i] = d.local;
+            launch(w, &d, &d.local, true);
+        }
+    }
+}
+
+static void land(test_world *w, flight *f)
+{
+    lm_dgram d = {.data = f->bytes, .len = f->len};
+    if (f->to_stack) {
+        d.remote = f->client;
+        d.local = w->address;
+        must(lm_webrtc_input(w->stack, w->now, &d) == LM_OK, "input");
+        return;
+    }
+    d.remote = w->address;
+    d.local = f->client;
+    for (size_t i = 0; i < w->client_count; i++) {
+        if (lm_addr_equal(&w->addresses[i], &f->client)) {
+            test_client_input(w->clients[i], w->now, &d);
+            return;
+        }
+    }
+    w->answer_len = f->len < sizeof w->answer ? f->len : sizeof w->answer;
+    memcpy(w->answer, f->bytes, w->answer_len);
+}
+
+/* Lets everything happen that is due now. */
+static void turn(test_world *w)
+{
+    virtual_now = w->now;
+    drain(w);
+    while (w->flights != NULL && w->flights->at <= w->now) {
+        flight *f = w->flights;
+        w->flights = f->next;
+        land(w, f);
+        free(f);
+        drain(w);
+    }
+    for (size_t i = 0; i < w->client_count; i++)
+        if (test_client_next_timeout(w->clients[i]) <= w->now)
+            test_client_timeout(w->clients[i], w->now);
+    if (lm_webrtc_next_timeout(w->stack) <= w->now)
+        lm_webrtc_timeout(w->stack, w->now);
+    drain(w);
+}
+
+static lm_ms next_event(const test_world *w)
+{
+    lm_ms at = lm_webrtc_next_timeout(w->stack);
+    at = lm_ms_min(at, lm_sctp_next_timeout());
+    if (w->flights != NULL)
+        at = lm_ms_min(at, w->flights->at);
+    for (size_t i = 0; i < w->client_count; i++)
+        at = lm_ms_min(at, test_client_next_timeout(w->clients[i]));
+    return at;
+}
+
+bool test_world_run(test_world *w, bool (*done)(void *user), void *user, lm_ms limit)
+{
+    lm_ms end = w->now + limit;
+    for (;;) {
+        turn(w);
+        if (done != NULL && done(user))
+            return true;
+        lm_ms at = next_event(w);
+        if (w->now >= end)
+            return done == NULL;
+        if (at > end)
+            at = end;
+        w->now = at > w->now ? at : w->now + 1;
+    }
+}
+
+struct awaited {
+    const test_client *client;
+    test_client_state state;
+};
+
+static bool is_awaited(void *user)
+{
+    const struct awaited *awaited = user;
+    return test_client_get_state(awaited->client) == awaited->state;
+}
+
+bool test_world_await(test_world *w, const test_client *client, test_client_state state, lm_ms limit)
+{
+    struct awaited awaited = {.client = client, .state = state};
+    return test_world_run(w, is_awaited, &awaited, limit);
+}
+
+void test_world_inject(test_world *w, const lm_addr *from, const uint8_t *data, size_t len)
+{
+    lm_dgram d = {.remote = *from, .local = w->address, .data = data, .len = len};
+    must(lm_webrtc_input(w->stack, w->now, &d) == LM_OK, "input");
+    drain(w);
+}
+
+const uint8_t *test_world_answer(test_world *w, size_t *len)
+{
+    *len = w->answer_len;
+    w->answer_len = 0;
+    return *len > 0 ? w->answer : NULL;
+}
+
+lm_webrtc *test_world_stack(test_world *w)
+{
+    return w->stack;
+}
+
+lm_ms test_world_now(const test_world *w)
+{
+    return w->now;
+}
+
+const uint8_t *test_world_fingerprint(const test_world *w)
+{
+    return w->cert.fingerprint;
+}

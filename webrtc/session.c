@@ -1,0 +1,431 @@
+#include "webrtc/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/error.h"
+#include "webrtc/dcep.h"
+
+/* Longest plaintext of a record taken, in bytes: nobody's path carries a datagram this long in one piece. */
+#define PLAINTEXT_MAX 2048
+
+typedef struct lm_pending {
+    struct lm_pending *next;
+    size_t len;
+    uint8_t bytes[];
+} lm_pending;
+
+static const lm_sctp_handler sctp_handler;
+
+const char *lm_session_state_name(lm_session_state state)
+{
+    switch (state) {
+    case LM_SESSION_NEW:
+        return "new";
+    case LM_SESSION_HANDSHAKING:
+        return "handshaking";
+    case LM_SESSION_CONNECTED:
+        return "connected";
+    case LM_SESSION_OPEN:
+        return "open";
+    case LM_SESSION_ENDED:
+        return "ended";
+    }
+    return "unknown";
+}
+
+static void set_state(lm_session *s, lm_session_state state)
+{
+    if (s->state == state)
+        return;
+    LM_LOGD(s->env->log, "session %llu: %s -> %s", (unsigned long long)s->id, lm_session_state_name(s->state),
+            lm_session_state_name(state));
+    s->env->stats.sessions_open += state == LM_SESSION_OPEN;
+    s->env->stats.sessions_open -= s->state == LM_SESSION_OPEN;
+    s->state = state;
+}
+
+lm_session *lm_session_create(lm_session_env *env, lm_session_id id, lm_ms now, const uint8_t *key, size_t key_len)
+{
+    lm_session *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return NULL;
+    s->key = malloc(key_len);
+    if (s->key == NULL) {
+        free(s);
+        return NULL;
+    }
+    memcpy(s->key, key, key_len);
+    s->key_len = key_len;
+    s->id = id;
+    s->env = env;
+    s->now = s->created = s->checked = now;
+    s->deadline.owner = s;
+    env->stats.sessions++;
+    env->stats.sessions_created++;
+    return s;
+}
+
+void lm_session_destroy(lm_session *s)
+{
+    lm_sctp_close(s->sctp);
+    lm_dtls_destroy(s->dtls);
+    for (lm_pending *next; s->pending_first != NULL; s->pending_first = next) {
+        next = s->pending_first->next;
+        free(s->pending_first);
+    }
+    for (lm_path *next; s->paths != NULL; s->paths = next) {
+        next = s->paths->next;
+        lm_path_remove(&s->env->paths, s->paths);
+    }
+    lm_deadlines_remove(&s->env->deadlines, &s->deadline);
+    set_state(s, LM_SESSION_ENDED);
+    s->env->stats.sessions--;
+    free(s->key);
+    free(s);
+}
+
+void lm_session_unsettle(lm_session *s)
+{
+    if (s->unsettled)
+        return;
+    s->unsettled = true;
+    s->next_unsettled = s->env->unsettled;
+    s->env->unsettled = s;
+}
+
+void lm_session_end(lm_session *s, lm_close_reason reason)
+{
+    if (s->state == LM_SESSION_ENDED)
+        return;
+    s->reason = reason;
+    if (s->state == LM_SESSION_OPEN) {
+        s->env->stats.closed[reason]++;
+        /* Without memory for the event nobody above would learn of it; the entry is small, so this is a last resort. */
+        if (lm_output_queue_closed(&s->env->outputs, s->id, reason) != LM_OK)
+            LM_LOGE(s->env->log, "out of memory: the end of session %llu is not reported", (unsigned long long)s->id);
+    }
+    set_state(s, LM_SESSION_ENDED);
+    lm_session_unsettle(s);
+}
+
+/* --- paths --- */
+
+static void forget_path(lm_session *s, lm_path *path)
+{
+    lm_path **link = &s->paths;
+    while (*link != path)
+        link = &(*link)->next;
+    *link = path->next;
+    s->path_count--;
+    if (s->route == path) {
+        s->route = s->paths;
+        s->nominated = false;
+    }
+    lm_path_remove(&s->env->paths, path);
+}
+
+/* Makes room for one more path. */
+static void forget_oldest_path(lm_session *s)
+{
+    lm_path *oldest = NULL;
+    for (lm_path *path = s->paths; path != NULL; path = path->next)
+        if (path != s->route && (oldest == NULL || path->checked < oldest->checked))
+            oldest = path;
+    if (oldest != NULL)
+        forget_path(s, oldest);
+}
+
+int lm_session_check(lm_session *s, lm_ms now, const lm_addr *remote, const lm_addr *local, bool use_candidate)
+{
+    lm_path *path = lm_path_find(&s->env->paths, remote, local);
+    s->now = now;
+    if (path != NULL && path->session != s) { /* the address has changed hands: a NAT gave it to another client */
+        forget_path(path->session, path);
+        path = NULL;
+    }
+    if (path == NULL) {
+        if (s->path_count == LM_SESSION_PATHS)
+            forget_oldest_path(s);
+        path = lm_path_add(&s->env->paths, s, remote, local);
+        if (path == NULL)
+            return LM_ENOMEM;
+        path->next = s->paths;
+        s->paths = path;
+        s->path_count++;
+    }
+    path->checked = s->checked = now;
+    if (use_candidate || s->route == NULL) {
+        s->route = path;
+        s->nominated = s->nominated || use_candidate;
+    }
+    return LM_OK;
+}
+
+/* --- down: SCTP packets become DTLS records, and those become datagrams --- */
+
+static void on_dtls_output(void *user, const uint8_t *data, size_t len)
+{
+    lm_session *s = user;
+    if (s->route == NULL)
+        return;
+    if (lm_output_queue_send(&s->env->outputs, &s->route->ends.remote, &s->route->ends.local, data, len) != LM_OK)
+        s->env->stats.drops.output_full++;
+}
+
+static void on_sctp_output(void *user, const uint8_t *packet, size_t len)
+{
+    lm_session *s = user;
+    if (lm_dtls_write(s->dtls, s->now, packet, len) != LM_OK)
+        s->env->stats.drops.output_full++;
+}
+
+static void flush_pending(lm_session *s)
+{
+    while (s->state == LM_SESSION_OPEN && s->pending_first != NULL) {
+        lm_pending *message = s->pending_first;
+        int error = lm_sctp_send(s->sctp, s->now, s->stream, message->len ? LM_PPID_STRING : LM_PPID_STRING_EMPTY,
+                                 message->len ? message->bytes : (const uint8_t *)"", message->len ? message->len : 1);
+        if (error == LM_EAGAIN)
+            return;
+        if (error != LM_OK) {
+            lm_session_end(s, LM_CLOSE_PROTOCOL);
+            return;
+        }
+        s->env->stats.messages_out++;
+        s->pending_bytes -= message->len;
+        s->pending_first = message->next;
+        if (s->pending_first == NULL)
+            s->pending_last = NULL;
+        free(message);
+    }
+}
+
+int lm_session_send(lm_session *s, lm_ms now, const uint8_t *data, size_t len)
+{
+    s->now = now;
+    if (s->state != LM_SESSION_OPEN)
+        return LM_ENOTFOUND;
+    if (len > LM_WEBRTC_MESSAGE_MAX)
+        return LM_ETOOBIG;
+    if (s->pending_bytes + len > LM_WEBRTC_SEND_QUEUE_MAX) {
+        lm_session_end(s, LM_CLOSE_SLOW_READER);
+        return LM_ELIMIT;
+    }
+    lm_pending *message = malloc(sizeof *message + len);
+    if (message == NULL)
+        return LM_ENOMEM;
+    message->next = NULL;
+    message->len = len;
+    if (len > 0)
+        memcpy(message->bytes, data, len);
+    if (s->pending_last != NULL)
+        s->pending_last->next = message;
+    else
+        s->pending_first = message;
+    s->pending_last = message;
+    s->pending_bytes += len;
+    flush_pending(s);
+    return LM_OK;
+}
+
+/* --- up: what SCTP says --- */
+
+static void on_up(void *user)
+{
+    (void)user; /* the channel comes with DCEP */
+}
+
+static void on_dcep(lm_session *s, uint16_t stream, const uint8_t *data, size_t len)
+{
+    static const uint8_t ack[LM_DCEP_ACK_LEN] = {LM_DCEP_ACK};
+    lm_dcep_msg msg;
+    if (lm_dcep_parse(&msg, data, len) != LM_OK || msg.type != LM_DCEP_OPEN ||
+        (s->state == LM_SESSION_OPEN && stream == s->stream)) {
+        s->env->stats.drops.dcep++;
+        return;
+    }
+    bool ours = s->state == LM_SESSION_CONNECTED && msg.channel_type == LM_DCEP_RELIABLE &&
+                msg.label_len == strlen(LM_SESSION_LABEL) && memcmp(msg.label, LM_SESSION_LABEL, msg.label_len) == 0;
+    if (!ours) {
+        s->env->stats.drops.channel++;
+        lm_sctp_reset_stream(s->sctp, stream);
+        return;
+    }
+    if (lm_sctp_send(s->sctp, s->now, stream, LM_PPID_DCEP, ack, sizeof ack) != LM_OK ||
+        lm_output_queue_open(&s->env->outputs, s->id) != LM_OK) {
+        lm_session_end(s, LM_CLOSE_PROTOCOL);
+        return;
+    }
+    s->stream = stream;
+    s->env->stats.sessions_opened++;
+    set_state(s, LM_SESSION_OPEN);
+}
+
+static void on_message(void *user, uint16_t stream, uint32_t ppid, const uint8_t *data, size_t len)
+{
+    lm_session *s = user;
+    lm_session_unsettle(s);
+    if (s->state == LM_SESSION_ENDED)
+        return;
+    if (ppid == LM_PPID_DCEP) {
+        on_dcep(s, stream, data, len);
+        return;
+    }
+    bool empty = ppid == LM_PPID_STRING_EMPTY || ppid == LM_PPID_BINARY_EMPTY;
+    bool binary = ppid == LM_PPID_BINARY || ppid == LM_PPID_BINARY_EMPTY;
+    if (s->state != LM_SESSION_OPEN || stream != s->stream || (ppid != LM_PPID_STRING && !empty && !binary)) {
+        s->env->stats.drops.message++;
+        return;
+    }
+    /* SCTP cannot carry a message without a byte: an empty one comes as one byte to be ignored (RFC 8831 section 6.6). */
+    if (lm_output_queue_message(&s->env->outputs, s->id, data, empty ? 0 : len, binary) != LM_OK)
+        lm_session_end(s, LM_CLOSE_PROTOCOL);
+    else
+        s->env->stats.messages_in++;
+}
+
+static void on_too_big(void *user)
+{
+    lm_session *s = user;
+    s->env->stats.drops.message_too_big++;
+    lm_session_end(s, LM_CLOSE_PROTOCOL);
+}
+
+static void on_reset(void *user, uint16_t stream)
+{
+    lm_session *s = user;
+    if (s->state == LM_SESSION_ENDED)
+        return;
+    lm_sctp_reset_stream(s->sctp, stream); /* RFC 8831 section 6.7: reset the other direction too */
+    if (s->state == LM_SESSION_OPEN && stream == s->stream)
+        lm_session_end(s, LM_CLOSE_REMOTE);
+}
+
+static void on_writable(void *user)
+{
+    flush_pending(user);
+}
+
+static void on_down(void *user)
+{
+    lm_session_end(user, LM_CLOSE_REMOTE);
+}
+
+static const lm_sctp_handler sctp_handler = {
+    .output = on_sctp_output,
+    .up = on_up,
+    .message = on_message,
+    .too_big = on_too_big,
+    .reset = on_reset,
+    .writable = on_writable,
+    .down = on_down,
+};
+
+/* --- up: DTLS --- */
+
+/* Follows DTLS from one state to the next. */
+static void after_dtls(lm_session *s, lm_dtls_state before)
+{
+    lm_dtls_state state = lm_dtls_get_state(s->dtls);
+    if (state == before)
+        return;
+    if (state == LM_DTLS_HANDSHAKING) {
+        set_state(s, LM_SESSION_HANDSHAKING);
+    } else if (state == LM_DTLS_CONNECTED) {
+        s->env->stats.handshakes_done++;
+        set_state(s, LM_SESSION_CONNECTED);
+        if (lm_sctp_open(&s->sctp, &sctp_handler, s) != LM_OK)
+            lm_session_end(s, LM_CLOSE_HANDSHAKE);
+    } else if (state == LM_DTLS_FAILED && s->state != LM_SESSION_OPEN) {
+        s->env->stats.handshakes_failed++;
+        lm_session_end(s, LM_CLOSE_HANDSHAKE);
+    } else if (state == LM_DTLS_FAILED) {
+        lm_session_end(s, LM_CLOSE_PROTOCOL);
+    } else if (state == LM_DTLS_CLOSED) {
+        lm_session_end(s, LM_CLOSE_REMOTE);
+    }
+}
+
+static void read_records(lm_session *s)
+{
+    uint8_t plaintext[PLAINTEXT_MAX];
+    int n;
+    while ((n = lm_dtls_read(s->dtls, s->now, plaintext, sizeof plaintext)) > 0)
+        if (s->state != LM_SESSION_ENDED && lm_sctp_input(s->sctp, s->now, plaintext, (size_t)n) != LM_OK)
+            s->env->stats.drops.sctp_malformed++;
+}
+
+void lm_session_input(lm_session *s, lm_ms now, lm_path *path, const uint8_t *data, size_t len)
+{
+    s->now = now;
+    if (s->state == LM_SESSION_ENDED)
+        return;
+    if (!s->nominated)
+        s->route = path; /* Chromium starts DTLS before it nominates */
+    if (s->dtls == NULL && lm_dtls_create(&s->dtls, s->env->dtls, on_dtls_output, s) != LM_OK) {
+        lm_session_end(s, LM_CLOSE_HANDSHAKE);
+        return;
+    }
+    lm_dtls_state before = lm_dtls_get_state(s->dtls);
+    switch (lm_dtls_input(s->dtls, now, data, len)) {
+    case LM_EMALFORMED:
+        s->env->stats.drops.dtls_malformed++;
+        break;
+    case LM_ETOOBIG:
+        s->env->stats.drops.dtls_hello++;
+        break;
+    default:
+        break;
+    }
+    after_dtls(s, before);
+    if (s->sctp != NULL && s->state != LM_SESSION_ENDED) {
+        before = lm_dtls_get_state(s->dtls);
+        read_records(s);
+        after_dtls(s, before);
+    }
+}
+
+/* --- time and the end --- */
+
+static lm_ms next_deadline(const lm_session *s)
+{
+    lm_ms at = s->checked + LM_ICE_CONSENT_TIMEOUT;
+    if (s->state != LM_SESSION_OPEN)
+        at = lm_ms_min(at, s->created + LM_SESSION_OPEN_TIMEOUT);
+    return s->dtls == NULL ? at : lm_ms_min(at, lm_dtls_next_timeout(s->dtls));
+}
+
+void lm_session_timeout(lm_session *s, lm_ms now)
+{
+    s->now = now;
+    if (s->state == LM_SESSION_ENDED)
+        return;
+    if (now >= s->checked + LM_ICE_CONSENT_TIMEOUT) {
+        lm_session_end(s, s->state == LM_SESSION_OPEN ? LM_CLOSE_CONSENT : LM_CLOSE_HANDSHAKE);
+    } else if (s->state != LM_SESSION_OPEN && now >= s->created + LM_SESSION_OPEN_TIMEOUT) {
+        lm_session_end(s, LM_CLOSE_HANDSHAKE);
+    } else if (s->dtls != NULL) {
+        lm_dtls_state before = lm_dtls_get_state(s->dtls);
+        lm_dtls_timeout(s->dtls, now);
+        after_dtls(s, before);
+    }
+}
+
+bool lm_session_settle(lm_session *s, lm_ms now)
+{
+    s->now = now;
+    if (s->state == LM_SESSION_ENDED) {
+        if (s->sctp != NULL)
+            lm_sctp_abort(s->sctp);
+        if (s->dtls != NULL)
+            lm_dtls_close(s->dtls, now);
+        return true;
+    }
+    /* A deadline that has moved into the future is left where it is: when it comes, it is set anew. */
+    lm_ms at = next_deadline(s);
+    if ((s->deadline.slot == 0 || at < s->deadline.at) &&
+        lm_deadlines_set(&s->env->deadlines, &s->deadline, at) != LM_OK)
+        lm_session_end(s, LM_CLOSE_HANDSHAKE);
+    return s->state == LM_SESSION_ENDED;
+}

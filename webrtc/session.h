@@ -1,0 +1,113 @@
+/*
+ * A session: one client from its first valid check to its end; DTLS, SCTP and the `signal` channel on top of its paths.
+ *
+ *     new --ClientHello--> handshaking --Finished--> connected --DATA_CHANNEL_OPEN--> open
+ *      |                        |                        |                             |
+ *      +------------------------+--------- end ----------+-----------------------------+---> ended
+ *
+ * The stack routes datagrams and time to it. Whatever ends a session only marks it; the stack frees it when the call that
+ * did so is over, by lm_session_settle().
+ */
+#ifndef LM_WEBRTC_SESSION_H
+#define LM_WEBRTC_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/deadlines.h"
+#include "common/log.h"
+#include "webrtc/dtls.h"
+#include "webrtc/ice_lite.h"
+#include "webrtc/output_queue.h"
+#include "webrtc/path.h"
+#include "webrtc/sctp.h"
+#include "webrtc/stats.h"
+
+/* A session whose channel is not open after so long, in ms, is ended. */
+#define LM_SESSION_OPEN_TIMEOUT 30000
+
+/* The label of the one channel. */
+#define LM_SESSION_LABEL "signal"
+
+typedef enum lm_session_state {
+    LM_SESSION_NEW,
+    LM_SESSION_HANDSHAKING,
+    LM_SESSION_CONNECTED,
+    LM_SESSION_OPEN,
+    LM_SESSION_ENDED
+} lm_session_state;
+
+const char *lm_session_state_name(lm_session_state state);
+
+typedef struct lm_session lm_session;
+
+/* What all sessions of a stack share. */
+typedef struct lm_session_env {
+    lm_dtls_server *dtls;
+    lm_output_queue outputs;
+    lm_deadlines deadlines;
+    lm_path_table paths;
+    lm_webrtc_stats stats;
+    const lm_log *log;
+    lm_session *unsettled; /* sessions that wait for lm_session_settle() */
+} lm_session_env;
+
+struct lm_session {
+    lm_session_id id;
+    lm_session_env *env;
+    lm_session_state state;
+    lm_close_reason reason; /* once ended */
+    lm_ms now;              /* time of the current call */
+    lm_ms created;
+    lm_ms checked; /* last valid check */
+    lm_path *paths;
+    unsigned path_count;
+    lm_path *route; /* where datagrams go: the nominated path, before that the one heard from last */
+    bool nominated;
+    lm_dtls *dtls;
+    lm_sctp_assoc *sctp;
+    uint16_t stream; /* of the channel, once open */
+    struct lm_pending *pending_first; /* messages that wait for room in SCTP's buffer */
+    struct lm_pending *pending_last;
+    size_t pending_bytes;
+    lm_deadline deadline;
+    lm_session *next_unsettled;
+    bool unsettled;
+    uint8_t *key; /* of the client, see lm_ice_lite_client_key(); owned */
+    size_t key_len;
+    UT_hash_handle hh_id;
+    UT_hash_handle hh_key;
+};
+
+/* A new session for the client with this key (copied). NULL if memory ran out. */
+lm_session *lm_session_create(lm_session_env *env, lm_session_id id, lm_ms now, const uint8_t *key, size_t key_len);
+
+/* Frees it without a word or an event. */
+void lm_session_destroy(lm_session *session);
+
+/* A valid check has come by a path: consent, the path itself, and its nomination (RFC 8445 section 7.3.1.5). LM_ENOMEM. */
+int lm_session_check(lm_session *session, lm_ms now, const lm_addr *remote, const lm_addr *local, bool use_candidate);
+
+/* A DTLS datagram has come by one of its paths. */
+void lm_session_input(lm_session *session, lm_ms now, lm_path *path, const uint8_t *data, size_t len);
+
+/* Queues a message. As lm_webrtc_send(). */
+int lm_session_send(lm_session *session, lm_ms now, const uint8_t *data, size_t len);
+
+/* Its deadline has come. */
+void lm_session_timeout(lm_session *session, lm_ms now);
+
+/* Marks it as ended, unless it is already. */
+void lm_session_end(lm_session *session, lm_close_reason reason);
+
+/* Asks the stack to settle it after the current call. */
+void lm_session_unsettle(lm_session *session);
+
+/*
+ * After any of the above: sets the next deadline. True when the session has ended: its peer has been told, the event is
+ * queued, and it is to be destroyed.
+ */
+bool lm_session_settle(lm_session *session, lm_ms now);
+
+#endif

@@ -1,0 +1,332 @@
+#include "webrtc/stack.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/error.h"
+#include "common/table.h"
+#include "webrtc/admission.h"
+#include "webrtc/demux.h"
+#include "webrtc/session.h"
+
+typedef struct lm_stack {
+    lm_webrtc base;
+    lm_session_env env;
+    lm_ice_credentials credentials;
+    lm_random random;
+    lm_admission admission;
+    uint32_t max_sessions;
+    lm_session_id last_id;
+    lm_session *by_id;
+    lm_session *by_key;
+    lm_log_limit full_limit; /* of the warning that all sessions are taken */
+} lm_stack;
+
+static lm_session *find_session(const lm_stack *stack, lm_session_id id)
+{
+    lm_session *session;
+    HASH_FIND(hh_id, stack->by_id, &id, sizeof id, session);
+    return session;
+}
+
+static void remove_session(lm_stack *stack, lm_session *session)
+{
+    HASH_DELETE(hh_id, stack->by_id, session);
+    HASH_DELETE(hh_key, stack->by_key, session);
+    lm_session_destroy(session);
+}
+
+/* Settles every session that this call has touched. */
+static void settle(lm_stack *stack, lm_ms now)
+{
+    while (stack->env.unsettled != NULL) {
+        lm_session *session = stack->env.unsettled;
+        stack->env.unsettled = session->next_unsettled;
+        session->unsettled = false;
+        if (lm_session_settle(session, now))
+            remove_session(stack, session);
+    }
+}
+
+static lm_session *add_session(lm_stack *stack, lm_ms now, const uint8_t *key, size_t key_len)
+{
+    lm_session *s = lm_session_create(&stack->env, ++stack->last_id, now, key, key_len);
+    if (s == NULL)
+        return NULL;
+    HASH_ADD(hh_id, stack->by_id, id, sizeof s->id, s);
+    if (s->hh_id.tbl == NULL) {
+        lm_session_destroy(s);
+        return NULL;
+    }
+    HASH_ADD_KEYPTR(hh_key, stack->by_key, s->key, s->key_len, s);
+    if (s->hh_key.tbl == NULL) {
+        HASH_DELETE(hh_id, stack->by_id, s);
+        lm_session_destroy(s);
+        return NULL;
+    }
+    return s;
+}
+
+/*
+ * The session of the client that sent a valid check; a new one for a newcomer. NULL when there is no place for one, with
+ * *verdict set to the answer that says so, or memory has run out.
+ */
+static lm_session *session_of(lm_stack *stack, lm_ms now, const lm_stun_msg *request, const lm_addr *remote,
+                              lm_ice_verdict *verdict)
+{
+    uint8_t key[LM_ICE_CLIENT_KEY_MAX];
+    size_t key_len = lm_ice_lite_client_key(request, key);
+    lm_session *session;
+
+    HASH_FIND(hh_key, stack->by_key, key, key_len, session);
+    if (session != NULL)
+        return session;
+    *verdict = LM_ICE_FULL;
+    if (stack->env.stats.sessions >= stack->max_sessions) {
+        uint64_t more;
+        stack->env.stats.drops.session_limit++;
+        if (lm_log_allow(&stack->full_limit, now, 60000, &more))
+            LM_LOGW(stack->env.log, "all %u sessions are taken: newcomers are refused (%llu since the last such line)",
+                    (unsigned)stack->max_sessions, (unsigned long long)more);
+        return NULL;
+    }
+    if (!lm_admission_take(&stack->admission, now, remote)) {
+        stack->env.stats.drops.session_rate++;
+        return NULL;
+    }
+    return add_session(stack, now, key, key_len);
+}
+
+static void count_verdict(lm_stack *stack, lm_ice_verdict verdict)
+{
+    switch (verdict) {
+    case LM_ICE_VALID:
+    case LM_ICE_STUN:
+        stack->env.stats.stun_requests++;
+        break;
+    case LM_ICE_BAD_REQUEST:
+    case LM_ICE_WRONG_MAC:
+        stack->env.stats.drops.stun_integrity++;
+        break;
+    case LM_ICE_WRONG_UFRAG:
+        stack->env.stats.drops.stun_ufrag++;
+        break;
+    case LM_ICE_UNKNOWN:
+        stack->env.stats.drops.stun_attribute++;
+        break;
+    case LM_ICE_CONFLICT:
+        stack->env.stats.drops.stun_class++;
+        break;
+    case LM_ICE_FULL: /* counted where the limit is known */
+        break;
+    }
+}
+
+static int input_stun(lm_stack *stack, lm_ms now, const lm_dgram *in)
+{
+    uint8_t answer[LM_STUN_ANSWER_MAX];
+    lm_stun_msg request;
+    int result = LM_OK;
+
+    if (lm_stun_parse(&request, in->data, in->len) != LM_OK) {
+        stack->env.stats.drops.stun_malformed++;
+        return LM_OK;
+    }
+    if (request.class != LM_STUN_REQUEST || request.method != LM_STUN_BINDING) {
+        stack->env.stats.drops.stun_class++;
+        return LM_OK;
+    }
+    lm_ice_verdict verdict = lm_ice_lite_judge(&stack->credentials, &request);
+    if (verdict == LM_ICE_VALID) {
+        lm_session *session = session_of(stack, now, &request, &in->remote, &verdict);
+        if (session != NULL) {
+            verdict = LM_ICE_VALID;
+            result = lm_session_check(session, now, &in->remote, &in->local, request.use_candidate);
+            lm_session_unsettle(session);
+        }
+    }
+    count_verdict(stack, verdict);
+    int len = lm_ice_lite_answer(&stack->credentials, verdict, &request, &in->remote, answer);
+    if (len < 0 || lm_output_queue_send(&stack->env.outputs, &in->remote, &in->local, answer, (size_t)len) != LM_OK)
+        stack->env.stats.drops.output_full++;
+    return result;
+}
+
+static void input_dtls(lm_stack *stack, lm_ms now, const lm_dgram *in)
+{
+    lm_path *path = lm_path_find(&stack->env.paths, &in->remote, &in->local);
+    if (path == NULL) {
+        stack->env.stats.drops.dtls_no_path++;
+        return;
+    }
+    lm_session *session = path->session;
+    lm_session_unsettle(session);
+    lm_session_input(session, now, path, in->data, in->len);
+}
+
+static int stack_input(lm_webrtc *base, lm_ms now, const lm_dgram *in)
+{
+    lm_stack *stack = (lm_stack *)base;
+    lm_webrtc_stats *stats = &stack->env.stats;
+    int result = LM_OK;
+
+    stats->datagrams_in++;
+    stats->bytes_in += in->len;
+    if (in->len == 0) {
+        stats->drops.empty++;
+        return LM_OK;
+    }
+    switch (lm_demux(in->data[0])) {
+    case LM_DEMUX_STUN:
+        result = input_stun(stack, now, in);
+        break;
+    case LM_DEMUX_DTLS:
+        input_dtls(stack, now, in);
+        break;
+    case LM_DEMUX_TURN_CHANNEL:
+        stats->drops.turn++;
+        break;
+    case LM_DEMUX_SRTP:
+        stats->drops.srtp++;
+        break;
+    case LM_DEMUX_UNKNOWN:
+        stats->drops.not_ours++;
+        break;
+    }
+    settle(stack, now);
+    return result;
+}
+
+static int stack_poll(lm_webrtc *base, lm_webrtc_output *out)
+{
+    lm_stack *stack = (lm_stack *)base;
+    if (lm_output_queue_take(&stack->env.outputs, out) == 0)
+        return 0;
+    if (out->kind == LM_WEBRTC_SEND) {
+        stack->env.stats.datagrams_out++;
+        stack->env.stats.bytes_out += out->send.len;
+    }
+    return 1;
+}
+
+static lm_ms stack_next_timeout(const lm_webrtc *base)
+{
+    const lm_stack *stack = (const lm_stack *)base;
+    return lm_ms_min(lm_deadlines_next(&stack->env.deadlines), lm_sctp_next_timeout());
+}
+
+static void stack_timeout(lm_webrtc *base, lm_ms now)
+{
+    lm_stack *stack = (lm_stack *)base;
+    if (now >= lm_sctp_next_timeout())
+        lm_sctp_timeout(now);
+    settle(stack, now);
+    for (lm_deadline *due; (due = lm_deadlines_pop(&stack->env.deadlines, now)) != NULL;) {
+        lm_session *session = due->owner;
+        lm_session_timeout(session, now);
+        lm_session_unsettle(session);
+        settle(stack, now);
+    }
+}
+
+static int stack_send(lm_webrtc *base, lm_ms now, lm_session_id id, const char *text, size_t len)
+{
+    lm_stack *stack = (lm_stack *)base;
+    lm_session *session = find_session(stack, id);
+    if (session == NULL)
+        return LM_ENOTFOUND;
+    int result = lm_session_send(session, now, (const uint8_t *)text, len);
+    settle(stack, now);
+    return result;
+}
+
+static int stack_close(lm_webrtc *base, lm_ms now, lm_session_id id)
+{
+    lm_stack *stack = (lm_stack *)base;
+    lm_session *session = find_session(stack, id);
+    if (session == NULL)
+        return LM_ENOTFOUND;
+    lm_session_end(session, LM_CLOSE_LOCAL);
+    settle(stack, now);
+    return LM_OK;
+}
+
+static int stack_remote(const lm_webrtc *base, lm_session_id id, lm_addr *addr)
+{
+    const lm_session *session = find_session((const lm_stack *)base, id);
+    if (session == NULL || session->route == NULL)
+        return LM_ENOTFOUND;
+    *addr = session->route->ends.remote;
+    return LM_OK;
+}
+
+static const lm_webrtc_stats *stack_stats(const lm_webrtc *base)
+{
+    return &((const lm_stack *)base)->env.stats;
+}
+
+static void destroy(lm_stack *stack)
+{
+    lm_session *session, *next;
+    HASH_ITER(hh_id, stack->by_id, session, next) {
+        remove_session(stack, session);
+    }
+    lm_output_queue_clear(&stack->env.outputs);
+    lm_deadlines_clear(&stack->env.deadlines);
+    lm_admission_clear(&stack->admission);
+    lm_dtls_server_destroy(stack->env.dtls);
+    free((char *)(uintptr_t)stack->credentials.ufrag);
+    if (stack->credentials.pwd != NULL)
+        sodium_memzero((char *)(uintptr_t)stack->credentials.pwd, strlen(stack->credentials.pwd));
+    free((char *)(uintptr_t)stack->credentials.pwd);
+    free(stack);
+}
+
+static void stack_destroy(lm_webrtc *base)
+{
+    destroy((lm_stack *)base);
+    lm_sctp_stop();
+}
+
+static const lm_webrtc_ops stack_ops = {
+    .destroy = stack_destroy,
+    .input = stack_input,
+    .poll = stack_poll,
+    .next_timeout = stack_next_timeout,
+    .timeout = stack_timeout,
+    .send = stack_send,
+    .close = stack_close,
+    .remote = stack_remote,
+    .stats = stack_stats,
+};
+
+int lm_stack_create(lm_webrtc **out, const lm_stack_config *config)
+{
+    if (strlen(config->ufrag) < 4 || strlen(config->pwd) < 22 || config->max_sessions == 0)
+        return LM_EINVAL;
+    lm_stack *stack = calloc(1, sizeof *stack);
+    if (stack == NULL)
+        return LM_ENOMEM;
+    stack->base.ops = &stack_ops;
+    stack->env.log = config->log;
+    stack->random = config->random;
+    stack->max_sessions = config->max_sessions;
+    stack->admission.rate = config->session_rate;
+    stack->admission.burst = config->session_burst;
+    stack->credentials.ufrag = strdup(config->ufrag);
+    stack->credentials.pwd = strdup(config->pwd);
+
+    int error = stack->credentials.ufrag == NULL || stack->credentials.pwd == NULL ? LM_ENOMEM : LM_OK;
+    if (error == LM_OK)
+        error = lm_dtls_server_create(&stack->env.dtls, config->cert_der, config->cert_len, config->key_der,
+                                      config->key_len, &stack->random);
+    if (error == LM_OK)
+        error = lm_sctp_start();
+    if (error != LM_OK) {
+        destroy(stack);
+        return error;
+    }
+    *out = &stack->base;
+    return LM_OK;
+}
