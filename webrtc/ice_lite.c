@@ -4,10 +4,11 @@
 
 #include "common/bytes.h"
 
-/* Splits USERNAME "<relay ufrag>:<client ufrag>" (RFC 8445 section 7.2.2); NULL if there is no colon. */
+/* Splits USERNAME "<relay ufrag>:<client ufrag>" (RFC 8445 section 7.2.2); NULL and zeros if there is no colon. */
 static const uint8_t *client_ufrag(const lm_stun_msg *request, size_t *relay_len, size_t *client_len)
 {
     const uint8_t *colon = memchr(request->username, ':', request->username_len);
+    *relay_len = *client_len = 0;
     if (colon == NULL)
         return NULL;
     *relay_len = (size_t)(colon - request->username);
