@@ -147,6 +147,8 @@ int lm_sctp_start(void)
     usrsctp_sysctl_set_sctp_asconf_enable(0);
     usrsctp_sysctl_set_sctp_auth_enable(0);
     usrsctp_sysctl_set_sctp_blackhole(2); /* no answer to packets of no association */
+    /* No quarantine for verification tags: DTLS keeps late packets of an old association out (RFC 8261 section 5). */
+    usrsctp_sysctl_set_sctp_vtag_time_wait(0);
     usrsctp_enable_crc32c_offload();      /* the checksum is checked here, where a bad one can be counted */
 
     struct sockaddr_conn any = address(0);
@@ -294,6 +296,7 @@ void lm_sctp_close(lm_sctp_assoc *assoc)
     HASH_DELETE(hh, endpoint.assocs, assoc);
     free(assoc);
     deliver(); /* what is left is for nobody */
+    endpoint.active = endpoint.now;
 }
 
 static void advance(lm_ms now)
@@ -377,9 +380,11 @@ int lm_sctp_reset_stream(lm_sctp_assoc *assoc, uint16_t stream)
 
 lm_ms lm_sctp_next_timeout(void)
 {
-    if (endpoint.assocs == NULL)
+    bool active = endpoint.now - endpoint.active < ACTIVE_FOR;
+    /* For a while after the last association has gone, too: usrsctp leaves part of its tidying up to its timers. */
+    if (endpoint.users == 0 || (endpoint.assocs == NULL && !active))
         return LM_MS_NEVER;
-    return endpoint.ticked + (endpoint.now - endpoint.active < ACTIVE_FOR ? TICK_ACTIVE : TICK_QUIET);
+    return endpoint.ticked + (active ? TICK_ACTIVE : TICK_QUIET);
 }
 
 void lm_sctp_timeout(lm_ms now)

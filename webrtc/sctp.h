@@ -69,7 +69,7 @@ int lm_sctp_send(lm_sctp_assoc *assoc, lm_ms now, uint16_t stream, uint32_t ppid
 /* Resets the outgoing stream: closes a data channel (RFC 8831 section 6.7). LM_EIO. */
 int lm_sctp_reset_stream(lm_sctp_assoc *assoc, uint16_t stream);
 
-/* When the endpoint's timers have to run: LM_MS_NEVER while there is no association. */
+/* When the endpoint's timers have to run: LM_MS_NEVER while there has been no association for a while. */
 lm_ms lm_sctp_next_timeout(void);
 void lm_sctp_timeout(lm_ms now);
 

@@ -1,0 +1,183 @@
+#!/bin/sh
+# Installs what the tests need, builds, and runs them.
+#
+#   sh test/run.sh              everything
+#   sh test/run.sh PART...      some parts: unit fuzz asan client daemon memory e2e debian13
+#   sh test/run.sh fuzz SECONDS fuzzes each target with libFuzzer for so long, instead of replaying its seeds
+#
+# LM_OFFLINE=1 leaves out the installing. LM_SCREENSHOTS=DIR keeps screenshots of the demo page.
+set -eu
+cd "$(dirname "$0")/.."
+
+parts_all="unit fuzz asan client daemon memory e2e debian13"
+jobs=$(nproc 2>/dev/null || echo 2)
+
+say() { printf '\n== %s\n' "$*"; }
+
+# --- what has to be there ---
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# need PACKAGE...: installs the Debian packages that are missing.
+need() {
+    [ "${LM_OFFLINE:-0}" = 1 ] && return 0
+    missing=
+    for package in "$@"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
+    done
+    [ -z "$missing" ] && return 0
+    say "installing$missing"
+    if [ -z "${apt_updated:-}" ]; then
+        as_root apt-get update -q >/dev/null
+        apt_updated=1
+    fi
+    # shellcheck disable=SC2086
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing >/dev/null
+}
+
+need_build() {
+    need build-essential cmake pkg-config libuv1-dev libmbedtls-dev libusrsctp-dev libsodium-dev libcjson-dev \
+        uthash-dev libcmocka-dev
+}
+
+need_clang() {
+    need clang llvm libclang-rt-14-dev
+}
+
+# Node.js 20 or newer: from Debian where it is new enough, else what is on the machine.
+need_node() {
+    if ! node --version 2>/dev/null | grep -qE '^v(2[0-9]|[3-9][0-9])\.'; then
+        need nodejs npm
+    fi
+    [ -d test/node_modules ] && [ test/node_modules -nt test/package-lock.json ] && return 0
+    say "installing the npm packages of test/package-lock.json"
+    (cd test && PUPPETEER_SKIP_DOWNLOAD=1 PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --silent --no-progress)
+}
+
+build() {
+    say "building preset $1"
+    cmake --preset "$1" >"build-$1.log" 2>&1 || { cat "build-$1.log"; rm -f "build-$1.log"; return 1; }
+    rm -f "build-$1.log"
+    cmake --build --preset "$1" -j "$jobs" -- --no-print-directory -s
+}
+
+# --- counting: every runner's own closing line, added up ---
+
+passed=0
+failed=0
+failed_parts=
+
+# tally PART COMMAND...: runs a test command, shows its output, and counts by the runner's summary.
+tally() {
+    part=$1
+    shift
+    out=$(mktemp)
+    code=$(mktemp)
+    { "$@" 2>&1 && echo 0 >"$code" || echo $? >"$code"; } | tee "$out"
+    status=$(cat "$code")
+    # ctest: "100% tests passed, 0 tests failed out of 12"; node: "# pass 12", "# fail 0"
+    f=$(sed -n 's/.* tests passed, \([0-9]*\) tests failed out of [0-9]*$/\1/p; s/^\(#\|ℹ\) fail \([0-9]*\)$/\2/p' "$out" | tail -n 1)
+    n=$(sed -n 's/.* tests failed out of \([0-9]*\)$/\1/p' "$out" | tail -n 1)
+    p=$(sed -n 's/^\(#\|ℹ\) pass \([0-9]*\)$/\2/p' "$out" | tail -n 1)
+    [ -n "$n" ] && p=$((n - ${f:-0}))
+    passed=$((passed + ${p:-0}))
+    failed=$((failed + ${f:-0}))
+    if [ "$status" != 0 ]; then
+        failed_parts="$failed_parts $part"
+        [ "${f:-0}" = 0 ] && failed=$((failed + 1))
+    elif [ "${p:-0}" = 0 ]; then
+        echo "$part: no test was run"
+        failed=$((failed + 1))
+        failed_parts="$failed_parts $part"
+    fi
+    rm -f "$out" "$code"
+}
+
+# --- the parts ---
+
+part_unit() {
+    need_build
+    build dev
+    say "unit"
+    tally unit ctest --preset dev -L '^unit$' -j "$jobs"
+}
+
+part_fuzz() {
+    need_build
+    if [ -n "${fuzz_seconds:-}" ]; then
+        need_clang
+        build fuzz
+        say "fuzzing each target for $fuzz_seconds s"
+        tally fuzz sh test/fuzz/run.sh build/fuzz "$fuzz_seconds"
+        return
+    fi
+    build dev
+    say "fuzz: replaying the seeds"
+    tally fuzz ctest --preset dev -L '^fuzz$' -j "$jobs"
+}
+
+part_asan() {
+    need_build
+    need_clang
+    need_node
+    build asan
+    say "unit, fuzz replay and daemon under ASan, LSan and UBSan"
+    tally asan ctest --preset asan -L '^(unit|fuzz|daemon|churn)$' -j "$jobs"
+}
+
+part_client() {
+    need_node
+    say "client library in Node.js"
+    tally client node --test --test-reporter=tap test/client/
+}
+
+part_daemon() {
+    need_build
+    need_node
+    build dev
+    say "daemon"
+    tally daemon ctest --preset dev -L '^daemon$'
+}
+
+part_memory() {
+    need_build
+    build release
+    build dev
+    say "memory of 300 sessions"
+    tally memory sh test/memory.sh build/release/lumamesh-relay build/dev/test/tools/lumamesh-crowd
+}
+
+part_e2e() {
+    need_build
+    need_node
+    need chromium firefox-esr iproute2
+    build release
+    say "browsers"
+    tally e2e env LM_RELAY="$PWD/build/release/lumamesh-relay" \
+        node --test --test-reporter=tap --test-concurrency=1 test/e2e/
+}
+
+part_debian13() {
+    say "building and testing on Debian 13 with mbedTLS 3.6"
+    need debootstrap
+    tally debian13 sh test/debian13.sh
+}
+
+parts=
+fuzz_seconds=
+for arg in "$@"; do
+    case $arg in
+    unit | fuzz | asan | client | daemon | memory | e2e | debian13) parts="$parts $arg" ;;
+    *[!0-9]* | '') echo "usage: sh test/run.sh [${parts_all}] (fuzz may be followed by seconds)" >&2; exit 2 ;;
+    *) fuzz_seconds=$arg ;;
+    esac
+done
+for part in ${parts:-$parts_all}; do
+    "part_$part"
+done
+
+[ -n "$failed_parts" ] && printf '\nfailed:%s\n' "$failed_parts"
+printf '\n%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]
