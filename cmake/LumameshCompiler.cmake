@@ -14,6 +14,10 @@ target_compile_options(lm_warnings INTERFACE
   -Wundef -Wwrite-strings -Wvla -Wformat=2 -Wimplicit-fallthrough
   $<$<BOOL:${LM_WERROR}>:-Werror>)
 
+if(LM_LIBFUZZER)
+  add_compile_options(-fsanitize=fuzzer-no-link) # coverage feedback from everything that a fuzz target calls
+endif()
+
 if(LM_SANITIZE)
   add_compile_options(-fsanitize=${LM_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${LM_SANITIZE})
