@@ -1,0 +1,161 @@
+#include "common/options.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "common/error.h"
+
+#define FLAG_SIZE 64       /* "--" and a name; tables are ours */
+#define SHOWN_VALUE_MAX 80 /* characters of a bad value in a message */
+#define HELP_INDENT 30
+
+/* PUBLIC_IP → --public-ip */
+static const char *flag_of(char flag[FLAG_SIZE], const char *name)
+{
+    size_t i = 2;
+    memcpy(flag, "--", 2);
+    for (; name[i - 2] != '\0' && i < FLAG_SIZE - 1; i++)
+        flag[i] = name[i - 2] == '_' ? '-' : (char)tolower((unsigned char)name[i - 2]);
+    flag[i] = '\0';
+    return flag;
+}
+
+void lm_option_values_init(lm_option_values *values, const lm_option *table, size_t len)
+{
+    memset(values, 0, sizeof *values);
+    values->table = table;
+    values->len = len < LM_OPTIONS_MAX ? len : LM_OPTIONS_MAX;
+    for (size_t i = 0; i < values->len; i++)
+        values->value[i].text = table[i].fallback;
+}
+
+int lm_option_values_set(lm_option_values *values, const char *name, const char *text,
+                         lm_option_source source)
+{
+    for (size_t i = 0; i < values->len; i++) {
+        if (strcmp(values->table[i].name, name) == 0) {
+            values->value[i].text = text;
+            values->value[i].source = source;
+            return LM_OK;
+        }
+    }
+    return LM_ENOTFOUND;
+}
+
+void lm_option_values_environment(lm_option_values *values, const char *(*get)(void *ctx, const char *name),
+                                  void *ctx)
+{
+    for (size_t i = 0; i < values->len; i++) {
+        const char *text;
+        if ((values->table[i].flags & LM_OPTION_COMMAND) != 0)
+            continue;
+        text = get(ctx, values->table[i].name);
+        if (text != NULL && text[0] != '\0')
+            lm_option_values_set(values, values->table[i].name, text, LM_OPTION_ENVIRONMENT);
+    }
+}
+
+/* The row whose flag the first len characters of argument are, NULL if there is none. */
+static const lm_option *find_flag(const lm_option_values *values, const char *argument, size_t len)
+{
+    for (size_t i = 0; i < values->len; i++) {
+        char flag[FLAG_SIZE];
+        flag_of(flag, values->table[i].name);
+        if (strlen(flag) == len && memcmp(flag, argument, len) == 0)
+            return &values->table[i];
+    }
+    return NULL;
+}
+
+int lm_option_values_arguments(lm_option_values *values, int argc, char *const argv[], lm_error_text *error)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *argument = argv[i], *equals = strchr(argument, '=');
+        size_t len = equals != NULL ? (size_t)(equals - argument) : strlen(argument);
+        if (strncmp(argument, "--", 2) != 0)
+            return lm_error_text_set(error, LM_EINVAL, "unexpected argument '%.*s': see --help",
+                                     SHOWN_VALUE_MAX, argument);
+        const lm_option *option = find_flag(values, argument, len);
+        if (option == NULL)
+            return lm_error_text_set(error, LM_EINVAL, "unknown option '%.*s': see --help",
+                                     (int)(len < SHOWN_VALUE_MAX ? len : SHOWN_VALUE_MAX), argument);
+        const char *text = equals != NULL ? equals + 1 : "1";
+        if (equals == NULL && option->type->value != NULL) {
+            /* The next argument, unless that is plainly the next flag. */
+            if (i + 1 >= argc || strncmp(argv[i + 1], "--", 2) == 0)
+                return lm_error_text_set(error, LM_EINVAL, "%s needs a value: %s=%s", argument, argument,
+                                         option->type->value);
+            text = argv[++i];
+        }
+        if (equals != NULL && (option->flags & LM_OPTION_COMMAND) != 0)
+            return lm_error_text_set(error, LM_EINVAL, "%.*s takes no value", (int)len, argument);
+        lm_option_values_set(values, option->name, text, LM_OPTION_FLAG);
+    }
+    return LM_OK;
+}
+
+static void describe(const lm_option *option, char *text, size_t size)
+{
+    if (option->accepts != NULL || option->type->describe == NULL)
+        snprintf(text, size, "%s", option->accepts != NULL ? option->accepts : option->type->value);
+    else
+        option->type->describe(option, text, size);
+}
+
+static int parse_one(const lm_option *option, const char *text, lm_option_source source, void *target,
+                     lm_error_text *error)
+{
+    char flag[FLAG_SIZE], accepted[256];
+    if (option->type->parse(option, text, (char *)target + option->offset) == LM_OK)
+        return LM_OK;
+    describe(option, accepted, sizeof accepted);
+    const char *name = source == LM_OPTION_FLAG ? flag_of(flag, option->name) : option->name;
+    if ((option->flags & LM_OPTION_SECRET) != 0)
+        return lm_error_text_set(error, LM_EINVAL, "%s: the value is not usable: it has to be %s", name,
+                                 accepted);
+    return lm_error_text_set(error, LM_EINVAL, "%s: '%.*s%s' is not usable: it has to be %s", name,
+                             SHOWN_VALUE_MAX, text, strlen(text) > SHOWN_VALUE_MAX ? "…" : "", accepted);
+}
+
+static int parse_rows(const lm_option_values *values, unsigned flags, void *target, lm_error_text *error)
+{
+    for (size_t i = 0; i < values->len; i++) {
+        const lm_option *option = &values->table[i];
+        if (values->value[i].text == NULL || (option->flags & LM_OPTION_COMMAND) != flags)
+            continue;
+        int result = parse_one(option, values->value[i].text, values->value[i].source, target, error);
+        if (result != LM_OK)
+            return result;
+    }
+    return LM_OK;
+}
+
+int lm_option_values_parse(const lm_option_values *values, void *target, lm_error_text *error)
+{
+    int result = parse_rows(values, LM_OPTION_COMMAND, target, error);
+    return result == LM_OK ? parse_rows(values, 0, target, error) : result;
+}
+
+int lm_option_values_parse_commands(const lm_option_values *values, void *target, lm_error_text *error)
+{
+    return parse_rows(values, LM_OPTION_COMMAND, target, error);
+}
+
+void lm_options_print_help(FILE *out, const lm_option *table, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        const lm_option *option = &table[i];
+        char flag[FLAG_SIZE], accepted[256];
+        int width =
+            fprintf(out, "  %s%s%s", flag_of(flag, option->name), option->type->value != NULL ? "=" : "",
+                    option->type->value != NULL ? option->type->value : "");
+        fprintf(out, "%*s %s", width < HELP_INDENT ? HELP_INDENT - width : 0, "", option->help);
+        if ((option->flags & LM_OPTION_COMMAND) == 0) {
+            describe(option, accepted, sizeof accepted);
+            fprintf(out, "\n%*s %s", HELP_INDENT, "", accepted);
+        }
+        if (option->fallback != NULL && (option->flags & (LM_OPTION_COMMAND | LM_OPTION_SECRET)) == 0)
+            fprintf(out, "; default %s", option->fallback);
+        fputc('\n', out);
+    }
+}

@@ -1,0 +1,108 @@
+/*
+ * Configuration as one table. A row names a setting as its environment variable (PUBLIC_IP); the flag follows
+ * from the name (--public-ip VALUE, --public-ip=VALUE). The texts of several layers are laid over each other,
+ * each later one winning:
+ *
+ *     default < environment < flag
+ *
+ * and what is left is parsed once into the caller's struct. A layer is a function that calls
+ * lm_option_values_set(), so a configuration file can be laid between two others without a change here.
+ */
+#ifndef LM_COMMON_OPTIONS_H
+#define LM_COMMON_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "common/error_text.h"
+
+#define LM_OPTIONS_MAX 64 /* rows of a table */
+
+typedef struct lm_option lm_option;
+
+/* How a kind of value is read. */
+typedef struct lm_option_type {
+    const char *value; /* its name in the help text: "ADDRESS"; NULL: the flag needs none and means "1" */
+    /* Parses text into target; LM_EINVAL if it cannot, with target unchanged. */
+    int (*parse)(const lm_option *option, const char *text, void *target);
+    /* Writes what is accepted: "a whole number from 1 to 65535". NULL: the row's own `accepts` says it. */
+    void (*describe)(const lm_option *option, char *text, size_t size);
+} lm_option_type;
+
+typedef enum lm_option_flags {
+    LM_OPTION_SECRET = 1, /* its value is in no message and its default not in the help */
+    LM_OPTION_COMMAND = 2 /* says what to do rather than how: a flag, but no environment variable */
+} lm_option_flags;
+
+struct lm_option {
+    const char *name;           /* "PUBLIC_IP" */
+    const char *fallback;       /* default, parsed like any other value; NULL: the target keeps what it has */
+    const lm_option_type *type; /* says what the target is */
+    size_t offset;              /* of the target in the caller's struct */
+    const char *help;           /* one line */
+    const char *accepts;        /* what is accepted, if the type says too little; may be NULL */
+    uint64_t min, max;          /* for numbers the range, for texts the length in bytes */
+    unsigned flags;             /* lm_option_flags */
+};
+
+/* The types, with their targets. Texts go into arrays of max + 1 bytes. */
+extern const lm_option_type lm_option_uint;    /* uint32_t, min to max */
+extern const lm_option_type lm_option_port;    /* uint16_t, 1 to 65535 */
+extern const lm_option_type lm_option_bool;    /* bool: 1 0 true false yes no on off */
+extern const lm_option_type lm_option_string;  /* char[max + 1], printable */
+extern const lm_option_type lm_option_path;    /* char[max + 1] */
+extern const lm_option_type lm_option_ice;     /* char[max + 1]: ice-char (RFC 8839 section 5.4) */
+extern const lm_option_type lm_option_host;    /* char[max + 1]: DNS name; "-" for none is "" */
+extern const lm_option_type lm_option_ipv4;    /* lm_addr with port 0; "-" for none is LM_AF_NONE */
+extern const lm_option_type lm_option_ipv6;    /* likewise */
+extern const lm_option_type lm_option_listen;  /* lm_addr; "off" is LM_AF_NONE */
+extern const lm_option_type lm_option_level;   /* lm_log_level */
+extern const lm_option_type lm_option_command; /* int, set to the row's max */
+
+typedef enum lm_option_source { LM_OPTION_DEFAULT, LM_OPTION_ENVIRONMENT, LM_OPTION_FLAG } lm_option_source;
+
+/* The texts that hold at the moment; all borrowed from the layers until lm_option_values_parse(). */
+typedef struct lm_option_values {
+    const lm_option *table;
+    size_t len;
+    struct {
+        const char *text; /* NULL: no value */
+        lm_option_source source;
+    } value[LM_OPTIONS_MAX];
+} lm_option_values;
+
+/* Begins with the defaults of a table (borrowed) of len ≤ LM_OPTIONS_MAX rows. */
+void lm_option_values_init(lm_option_values *values, const lm_option *table, size_t len);
+
+/* Lays one text over what is there. LM_ENOTFOUND: no row has that name. */
+int lm_option_values_set(lm_option_values *values, const char *name, const char *text,
+                         lm_option_source source);
+
+/*
+ * The environment's layer: get (as getenv(), borrowed) is asked for each name. Empty variables count as
+ * unset.
+ */
+void lm_option_values_environment(lm_option_values *values, const char *(*get)(void *ctx, const char *name),
+                                  void *ctx);
+
+/*
+ * The flags' layer, from argv[1] on. LM_EINVAL with a text: unknown flag, value missing, or an argument that
+ * is no flag.
+ */
+int lm_option_values_arguments(lm_option_values *values, int argc, char *const argv[], lm_error_text *error);
+
+/*
+ * Parses everything into target. LM_EINVAL with a text that names the option as its source wrote it, the
+ * value (unless it is a secret), and what is accepted.
+ */
+int lm_option_values_parse(const lm_option_values *values, void *target, lm_error_text *error);
+
+/* Parses the commands alone: with --help, it does not matter what else is wrong. */
+int lm_option_values_parse_commands(const lm_option_values *values, void *target, lm_error_text *error);
+
+/* Writes the table as help text. */
+void lm_options_print_help(FILE *out, const lm_option *table, size_t len);
+
+#endif

@@ -1,0 +1,294 @@
+/* The table machinery: layers, flags derived from names, every type, and the one line that an error is. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/addr.h"
+#include "common/error.h"
+#include "common/log.h"
+#include "common/options.h"
+
+typedef struct target {
+    uint32_t number;
+    uint16_t port;
+    bool flag;
+    char text[9];
+    char ice[9];
+    char secret[9];
+    char host[254];
+    char path[17];
+    lm_addr ip;
+    lm_addr ip6;
+    lm_addr listen;
+    lm_log_level level;
+    int command;
+} target;
+
+#define ROW(n, f, t, field, ...)                                                                         \
+    {                                                                                                    \
+        .name = n, .fallback = f, .type = &lm_option_##t, .offset = offsetof(target, field), __VA_ARGS__ \
+    }
+static const lm_option table[] = {
+    ROW("A_NUMBER", "7", uint, number, .min = 3, .max = 4294967295, .help = "a number"),
+    ROW("PORT", "80", port, port, .help = "a port"),
+    ROW("FLAG", "0", bool, flag, .help = "a flag"),
+    ROW("TEXT", NULL, string, text, .min = 1, .max = 8, .help = "a text"),
+    ROW("ICE", "luma", ice, ice, .min = 4, .max = 8, .help = "ice characters"),
+    ROW("SECRET", NULL, ice, secret, .min = 4, .max = 8, .flags = LM_OPTION_SECRET, .help = "a secret"),
+    ROW("HOST", "-", host, host, .min = 1, .max = 253, .help = "a host"),
+    ROW("FILE_NAME", "x", path, path, .min = 1, .max = 16, .help = "a path"),
+    ROW("IP", "127.0.0.1", ipv4, ip, .help = "an address"),
+    ROW("IP6", "-", ipv6, ip6, .help = "an address"),
+    ROW("LISTEN", "off", listen, listen, .help = "an address and port"),
+    ROW("LEVEL", "info", level, level, .help = "a level"),
+    ROW("HELP", NULL, command, command, .max = 5, .flags = LM_OPTION_COMMAND, .help = "a command"),
+};
+#define ROWS (sizeof table / sizeof table[0])
+
+typedef struct variable {
+    const char *name, *text;
+} variable;
+
+static const char *get(void *ctx, const char *name)
+{
+    for (const variable *v = ctx; v != NULL && v->name != NULL; v++) {
+        if (strcmp(v->name, name) == 0)
+            return v->text;
+    }
+    return NULL;
+}
+
+static int read_all(target *t, variable *environment, int argc, const char *const *argv, lm_error_text *error)
+{
+    lm_option_values values;
+    char *copy[16];
+    for (int i = 0; i < argc; i++)
+        copy[i] = strdup(argv[i]);
+    memset(t, 0, sizeof *t);
+    lm_option_values_init(&values, table, ROWS);
+    lm_option_values_environment(&values, get, environment);
+    int result = lm_option_values_arguments(&values, argc, copy, error);
+    if (result == LM_OK)
+        result = lm_option_values_parse(&values, t, error);
+    for (int i = 0; i < argc; i++)
+        free(copy[i]);
+    return result;
+}
+
+#define ARGS(...)                                                                            \
+    (int)(sizeof(const char *[]){"program", __VA_ARGS__} / sizeof(char *)), (const char *[]) \
+    {                                                                                        \
+        "program", __VA_ARGS__                                                               \
+    }
+#define NO_ARGS         \
+    1, (const char *[]) \
+    {                   \
+        "program"       \
+    }
+
+static void defaults_hold(void **state)
+{
+    target t;
+    (void)state;
+    assert_int_equal(read_all(&t, NULL, NO_ARGS, NULL), LM_OK);
+    assert_int_equal(t.number, 7);
+    assert_int_equal(t.port, 80);
+    assert_false(t.flag);
+    assert_string_equal(t.text, "");
+    assert_string_equal(t.ice, "luma");
+    assert_string_equal(t.host, "");
+    assert_int_equal(t.ip.family, LM_AF_INET);
+    assert_int_equal(t.ip6.family, LM_AF_NONE);
+    assert_int_equal(t.listen.family, LM_AF_NONE);
+    assert_int_equal(t.level, LM_LOG_INFO);
+    assert_int_equal(t.command, 0);
+}
+
+static void flags_win_over_the_environment(void **state)
+{
+    variable environment[] = {{"A_NUMBER", "10"}, {"PORT", "81"}, {"FLAG", "1"},
+                              {"ICE", ""},        {"HELP", "1"},  {NULL, NULL}};
+    target t;
+    (void)state;
+    assert_int_equal(read_all(&t, environment, NO_ARGS, NULL), LM_OK);
+    assert_int_equal(t.number, 10);
+    assert_int_equal(t.port, 81);
+    assert_true(t.flag);
+    assert_string_equal(t.ice, "luma"); /* empty counts as unset */
+    assert_int_equal(t.command, 0);     /* a command is not taken from the environment */
+    assert_int_equal(read_all(&t, environment, ARGS("--a-number", "11", "--port=82", "--flag=0"), NULL),
+                     LM_OK);
+    assert_int_equal(t.number, 11);
+    assert_int_equal(t.port, 82);
+    assert_false(t.flag);
+
+    environment[0].text = "nonsense"; /* does not matter when a flag replaces it */
+    assert_int_equal(read_all(&t, environment, ARGS("--a-number=11"), NULL), LM_OK);
+    assert_int_equal(read_all(&t, environment, ARGS("--a-number=11", "--a-number", "12"), NULL), LM_OK);
+    assert_int_equal(t.number, 12);
+}
+
+static void flags_are_written_in_two_ways(void **state)
+{
+    target t;
+    (void)state;
+    assert_int_equal(
+        read_all(&t, NULL, ARGS("--flag", "--file-name", "-", "--ip6", "-", "--text=a=b", "--help"), NULL),
+        LM_OK);
+    assert_true(t.flag);
+    assert_string_equal(t.path, "-");
+    assert_string_equal(t.text, "a=b");
+    assert_int_equal(t.command, 5);
+}
+
+static void a_layer_can_lie_between(void **state)
+{
+    lm_option_values values;
+    target t = {0};
+    (void)state;
+    lm_option_values_init(&values, table, ROWS);
+    assert_int_equal(lm_option_values_set(&values, "PORT", "99", LM_OPTION_ENVIRONMENT), LM_OK);
+    assert_int_equal(lm_option_values_set(&values, "PROT", "99", LM_OPTION_ENVIRONMENT), LM_ENOTFOUND);
+    assert_int_equal(lm_option_values_parse(&values, &t, NULL), LM_OK);
+    assert_int_equal(t.port, 99);
+}
+
+static void errors_are_one_clear_line(void **state)
+{
+    static const struct {
+        const char *argument, *text;
+    } bad[] = {
+        {"--a-number=2", "--a-number: '2' is not usable: it has to be a whole number from 3 to 4294967295"},
+        {"--port=0", "--port: '0' is not usable: it has to be a port from 1 to 65535"},
+        {"--flag=maybe", "--flag: 'maybe' is not usable: it has to be 1 or 0"},
+        {"--ice=a b\n", "--ice: 'a b?' is not usable: it has to be 4 to 8 letters, digits, + or /"},
+        {"--secret=abc", "--secret: the value is not usable: it has to be 4 to 8 letters, digits, + or /"},
+        {"--level=loud", "--level: 'loud' is not usable: it has to be error, warn, info or debug"},
+        {"--a-numbe=3", "unknown option '--a-numbe': see --help"},
+        {"--=3", "unknown option '--': see --help"},
+        {"--A-NUMBER=3", "unknown option '--A-NUMBER': see --help"},
+        {"--port", "--port needs a value: --port=PORT"},
+        {"--help=1", "--help takes no value"},
+        {"-h", "unexpected argument '-h': see --help"},
+        {"port=3", "unexpected argument 'port=3': see --help"},
+        {"", "unexpected argument '': see --help"},
+    };
+    target t;
+    lm_error_text error;
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(read_all(&t, NULL, ARGS(bad[i].argument), &error), LM_EINVAL);
+        assert_string_equal(error.text, bad[i].text);
+    }
+    assert_int_equal(read_all(&t, NULL, ARGS("--port", "--flag"), &error), LM_EINVAL);
+    assert_string_equal(error.text, "--port needs a value: --port=PORT");
+
+    variable environment[] = {{"IP", "1.2.3"}, {NULL, NULL}};
+    assert_int_equal(read_all(&t, environment, NO_ARGS, &error), LM_EINVAL);
+    assert_string_equal(
+        error.text, "IP: '1.2.3' is not usable: it has to be an IPv4 address at which browsers reach this "
+                    "machine, or - for none");
+
+    char longer[500] = "--text=";
+    memset(longer + 7, 'x', 400);
+    assert_int_equal(read_all(&t, NULL, ARGS(longer), &error), LM_EINVAL);
+    assert_true(strlen(error.text) < 200);
+}
+
+/* "NAME=value" for each, one after the other; all of them must, or none may, be accepted. */
+static void try_values(const char *flag, const char *const values[], bool good)
+{
+    for (size_t i = 0; values[i] != NULL; i++) {
+        char argument[600];
+        target t;
+        snprintf(argument, sizeof argument, "%s=%s", flag, values[i]);
+        if ((read_all(&t, NULL, ARGS(argument), NULL) == LM_OK) != good)
+            fail_msg("%s was%s accepted", argument, good ? " not" : "");
+    }
+}
+
+#define ACCEPTS(flag, ...) try_values(flag, (const char *[]){__VA_ARGS__, NULL}, true)
+#define REFUSES(flag, ...) try_values(flag, (const char *[]){__VA_ARGS__, NULL}, false)
+
+static void types_know_their_values(void **state)
+{
+    (void)state;
+    ACCEPTS("--a-number", "3", "4294967295", "0003");
+    REFUSES("--a-number", "", "2", "4294967296", "18446744073709551619", "99999999999999999999999", "-3",
+            "+3", " 3", "3 ", "3x", "0x10", "3.0", "1e3");
+    ACCEPTS("--port", "1", "65535");
+    REFUSES("--port", "0", "65536", "-1", "", "http");
+    ACCEPTS("--flag", "0", "1", "true", "false", "yes", "no", "on", "off");
+    REFUSES("--flag", "", "2", "TRUE", "y", "01");
+    ACCEPTS("--text", "a", "12345678", "a b");
+    REFUSES("--text", "", "123456789", "a\tb", "\x7f");
+    ACCEPTS("--ice", "abcd", "AZaz09+/");
+    REFUSES("--ice", "abc", "abcdefghi", "abc-", "abc=", "abc_", "abc ", "abc\xc3\xa4");
+    ACCEPTS("--host", "-", "a", "relay.example.org", "a-b.c", "1a.2");
+    REFUSES("--host", "", ".", "a.", ".a", "a..b", "-a", "a-", "a_b", "a b", "a/b", "1.2.3.4", "::1", "a:1",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    ACCEPTS("--file-name", "a", "/a b/\xc3\xa4");
+    REFUSES("--file-name", "", "12345678901234567");
+    ACCEPTS("--ip", "-", "1.2.3.4", "127.0.0.1", "10.0.0.1");
+    REFUSES("--ip", "", "1.2.3", "1.2.3.4.5", "01.2.3.4", "256.1.1.1", "::1", "::ffff:1.2.3.4", "0.0.0.0",
+            "0.1.2.3", "224.0.0.1", "255.255.255.255", "1.2.3.4:5", "localhost", " 1.2.3.4");
+    ACCEPTS("--ip6", "-", "::1", "2001:db8::1", "fe80::1");
+    REFUSES("--ip6", "", "1.2.3.4", "::", "::ffff:1.2.3.4", "ff02::1", "[::1]", "fe80::1%eth0", "1::2::3");
+    ACCEPTS("--listen", "off", "127.0.0.1:1", "0.0.0.0:65535", "[::1]:7401", "[::]:7401", "localhost:7401");
+    REFUSES("--listen", "", "on", "7401", ":7401", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "::1:7401",
+            "*:7401", "localhost", "localhost:", "localhost:0", "localhost:123456789", "127.0.0.1:7401x");
+    ACCEPTS("--level", "error", "warn", "info", "debug");
+    REFUSES("--level", "", "INFO", "4", "trace");
+}
+
+static void longest_host(void **state)
+{
+    char host[300];
+    (void)state;
+    memset(host, 'a', sizeof host);
+    for (size_t i = 60; i < 250; i += 61)
+        host[i] = '.';
+    host[253] = '\0';
+    ACCEPTS("--host", host);
+    host[253] = 'a';
+    host[254] = '\0';
+    REFUSES("--host", host);
+}
+
+static void help_has_a_line_for_each_row(void **state)
+{
+    char *text = NULL;
+    size_t len = 0;
+    (void)state;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    lm_options_print_help(out, table, ROWS);
+    fclose(out);
+    assert_non_null(strstr(text, "--a-number=NUMBER"));
+    assert_non_null(strstr(text, "a whole number from 3 to 4294967295; default 7"));
+    assert_non_null(strstr(text, "  --flag "));
+    assert_non_null(strstr(text, "  --help "));
+    assert_null(strstr(text, "(null)"));
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_hold),
+        cmocka_unit_test(flags_win_over_the_environment),
+        cmocka_unit_test(flags_are_written_in_two_ways),
+        cmocka_unit_test(a_layer_can_lie_between),
+        cmocka_unit_test(errors_are_one_clear_line),
+        cmocka_unit_test(types_know_their_values),
+        cmocka_unit_test(longest_host),
+        cmocka_unit_test(help_has_a_line_for_each_row),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
