@@ -1,0 +1,122 @@
+#include "relay/settings.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "common/error.h"
+#include "common/options.h"
+
+#define PATH_MAX_LEN (LM_PATH_SIZE - 1)
+#define NO_LIMIT_AT_0(max) "a whole number from 1 to " max ", or 0 for no limit"
+
+/* The last arguments are the row's further members, at least one. */
+#define ROW(row_name, row_fallback, row_type, field, row_help, ...)                \
+    {                                                                              \
+        .name = row_name, .fallback = row_fallback, .type = &lm_option_##row_type, \
+        .offset = offsetof(lm_settings, field), .help = row_help, __VA_ARGS__      \
+    }
+#define COMMAND(row_name, command_id, row_help) \
+    ROW(row_name, NULL, command, command, row_help, .max = command_id, .flags = LM_OPTION_COMMAND)
+
+/* clang-format off */
+static const lm_option table[] = {
+    COMMAND("HELP", LM_COMMAND_HELP, "print this text and end"),
+    COMMAND("VERSION", LM_COMMAND_VERSION, "print the version and end"),
+    COMMAND("PRINT_CONFIG", LM_COMMAND_PRINT_CONFIG, "print the relay's config as JSON and end"),
+    COMMAND("PRINT_BLOB", LM_COMMAND_PRINT_BLOB, "print the relay's config as a blob and end"),
+
+    ROW("PUBLIC_IP", "127.0.0.1", ipv4, public_ip, "IPv4 address that browsers are told", .flags = 0),
+    ROW("PUBLIC_IP6", "-", ipv6, public_ip6, "IPv6 address that browsers are told", .flags = 0),
+    ROW("PUBLIC_HOST", "-", host, public_host, "name of this machine that browsers are told",
+        .min = 1, .max = LM_HOST_MAX),
+    ROW("UDP_PORT", "3478", port, udp_port, "UDP port, the only one that must be open", .flags = 0),
+
+    ROW("ICE_UFRAG", "luma", ice, ice_ufrag, "ICE user name of the relay", .min = 4, .max = LM_UFRAG_MAX),
+    ROW("ICE_PWD", NULL, ice, ice_pwd, "ICE password; unset: made once and kept beside KEY_FILE",
+        .min = 22, .max = LM_ICE_PWD_MAX, .flags = LM_OPTION_SECRET),
+    ROW("CERT_FILE", "server.crt", path, cert_file, "certificate, made on the first run",
+        .min = 1, .max = PATH_MAX_LEN),
+    ROW("KEY_FILE", "server.key", path, key_file, "its private key, made on the first run",
+        .min = 1, .max = PATH_MAX_LEN),
+    ROW("NODE_KEY", "node.key", path, node_key, "file of the node's key, made on the first run",
+        .min = 1, .max = PATH_MAX_LEN),
+    ROW("STATE_DIR", ".", path, state_dir, "directory where relative file names start",
+        .min = 1, .max = PATH_MAX_LEN),
+
+    ROW("HEALTH_LISTEN", "off", listen, health_listen, "where /healthz is served over HTTP", .flags = 0),
+    ROW("DEMO", "0", bool, demo, "serve the demo page at HEALTH_LISTEN, path /demo", .flags = 0),
+
+    ROW("MAX_SESSIONS", "1000", uint, max_sessions, "sessions at the same time", .min = 1, .max = 1000000),
+    ROW("MAX_ROOM_SIZE", "250", uint, max_room_size, "members of one room", .min = 2, .max = 100000),
+    ROW("MAX_ROOMS_PER_SESSION", "64", uint, max_rooms_per_session, "rooms that one session is in",
+        .min = 1, .max = 10000),
+    ROW("SESSION_RATE", "32", uint, session_rate, "new sessions a second from one address",
+        .max = 1000000, .accepts = NO_LIMIT_AT_0("1000000")),
+    ROW("MESSAGE_RATE", "200", uint, message_rate, "messages a second from one session",
+        .max = 1000000, .accepts = NO_LIMIT_AT_0("1000000")),
+    ROW("RESUME_SECONDS", "15", uint, resume_seconds, "how long a session that fell silent keeps its places",
+        .max = 3600),
+    ROW("LOG_LEVEL", "info", level, log_level, "what is logged on stderr", .flags = 0),
+};
+/* clang-format on */
+#define ROWS (sizeof table / sizeof table[0])
+
+/* What no row can see alone. */
+static int check(const lm_settings *settings, lm_error_text *error)
+{
+    if (settings->demo && settings->health_listen.family == LM_AF_NONE)
+        return lm_error_text_set(
+            error, LM_EINVAL,
+            "DEMO needs HEALTH_LISTEN, because the demo page is served there: set it too, for "
+            "example to 127.0.0.1:7401");
+    if (settings->public_ip.family == LM_AF_NONE && settings->public_ip6.family == LM_AF_NONE)
+        return lm_error_text_set(error, LM_EINVAL,
+                                 "PUBLIC_IP and PUBLIC_IP6 are both -: browsers need one address at least");
+    return LM_OK;
+}
+
+int lm_settings_read(lm_settings *settings, int argc, char *const argv[],
+                     const char *(*get)(void *ctx, const char *name), void *ctx, lm_error_text *error)
+{
+    lm_option_values values;
+    lm_settings s;
+    memset(&s, 0, sizeof s);
+    lm_option_values_init(&values, table, ROWS);
+    lm_option_values_environment(&values, get, ctx);
+    int result = lm_option_values_arguments(&values, argc, argv, error);
+    if (result == LM_OK)
+        result = lm_option_values_parse_commands(&values, &s, error);
+    if (result == LM_OK && s.command != LM_COMMAND_HELP && s.command != LM_COMMAND_VERSION) {
+        result = lm_option_values_parse(&values, &s, error);
+        if (result == LM_OK)
+            result = check(&s, error);
+    }
+    if (result == LM_OK)
+        *settings = s;
+    return result;
+}
+
+void lm_settings_print_help(FILE *out)
+{
+    fputs("lumamesh-relay: a rendezvous for browsers, over WebRTC on one UDP port\n\n"
+          "Each setting is an environment variable; the option of the same name goes before it (--public-ip "
+          "before\n"
+          "PUBLIC_IP). An empty variable counts as unset.\n\n",
+          out);
+    lm_options_print_help(out, table, ROWS);
+}
+
+_Static_assert(LM_ICE_PWD_MAX == LM_IDENTITY_ICE_PWD_MAX, "one limit for ICE passwords");
+
+void lm_settings_node_config(const lm_settings *settings, const lm_identity *identity, lm_node_config *config)
+{
+    memset(config, 0, sizeof *config);
+    config->ip = settings->public_ip;
+    config->ip6 = settings->public_ip6;
+    config->port = settings->udp_port;
+    memcpy(config->host, settings->public_host, sizeof config->host);
+    memcpy(config->ufrag, settings->ice_ufrag, sizeof config->ufrag);
+    memcpy(config->pwd, identity->ice_pwd, sizeof config->pwd);
+    memcpy(config->fingerprint, identity->cert.fingerprint, sizeof config->fingerprint);
+    memcpy(config->nk, identity->node_public_key, sizeof config->nk);
+}

@@ -1,0 +1,66 @@
+/*
+ * The daemon's settings: every environment variable and flag that it knows, with its default. README.md's
+ * table is the reader's edition.
+ */
+#ifndef LM_RELAY_SETTINGS_H
+#define LM_RELAY_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "common/addr.h"
+#include "common/error_text.h"
+#include "common/file.h"
+#include "common/identity.h"
+#include "common/log.h"
+#include "mesh/node_config.h"
+
+/* What a start is for. */
+typedef enum lm_command {
+    LM_COMMAND_RUN = 0,
+    LM_COMMAND_HELP,
+    LM_COMMAND_VERSION,
+    LM_COMMAND_PRINT_CONFIG,
+    LM_COMMAND_PRINT_BLOB
+} lm_command;
+
+typedef struct lm_settings {
+    int command;        /* lm_command */
+    lm_addr public_ip;  /* IPv4, LM_AF_NONE if there is none; port 0 */
+    lm_addr public_ip6; /* likewise */
+    char public_host[LM_HOST_MAX + 1];
+    uint16_t udp_port;
+    char ice_ufrag[LM_UFRAG_MAX + 1];
+    char ice_pwd[LM_ICE_PWD_MAX + 1]; /* "": made and kept beside the key */
+    char cert_file[LM_PATH_SIZE];
+    char key_file[LM_PATH_SIZE];
+    char node_key[LM_PATH_SIZE];
+    char state_dir[LM_PATH_SIZE];
+    lm_addr health_listen; /* LM_AF_NONE: off */
+    bool demo;
+    uint32_t max_sessions;
+    uint32_t max_room_size;
+    uint32_t max_rooms_per_session;
+    uint32_t session_rate; /* new sessions a second and address; 0: no limit */
+    uint32_t message_rate; /* messages a second and session; 0: no limit */
+    uint32_t resume_seconds;
+    lm_log_level log_level;
+} lm_settings;
+
+/*
+ * Reads the settings; get is asked for environment variables (as getenv()). After --help and --version
+ * nothing else is checked. LM_EINVAL with one line of text: an unknown option, a bad value, or settings that
+ * contradict each other.
+ */
+int lm_settings_read(lm_settings *settings, int argc, char *const argv[],
+                     const char *(*get)(void *ctx, const char *name), void *ctx, lm_error_text *error);
+
+/* Writes the text of --help. */
+void lm_settings_print_help(FILE *out);
+
+/* What the relay tells of itself, from its settings and its identity. */
+void lm_settings_node_config(const lm_settings *settings, const lm_identity *identity,
+                             lm_node_config *config);
+
+#endif

@@ -1,0 +1,212 @@
+/* The daemon's own table: its defaults are documented, so they are tested as numbers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/error.h"
+#include "relay/settings.h"
+
+static const char *get(void *ctx, const char *name)
+{
+    const char *const *pairs = ctx;
+    for (; pairs != NULL && pairs[0] != NULL; pairs += 2) {
+        if (strcmp(pairs[0], name) == 0)
+            return pairs[1];
+    }
+    return NULL;
+}
+
+static int read_settings(lm_settings *settings, const char *const *environment, const char *flag,
+                         lm_error_text *error)
+{
+    char program[] = "lumamesh-relay", argument[256] = "";
+    char *argv[] = {program, argument, NULL};
+    if (flag != NULL)
+        snprintf(argument, sizeof argument, "%s", flag);
+    return lm_settings_read(settings, flag != NULL ? 2 : 1, argv, get, (void *)(uintptr_t)environment, error);
+}
+
+#define ENV(...)          \
+    (const char *const[]) \
+    {                     \
+        __VA_ARGS__, NULL \
+    }
+
+static void defaults(void **state)
+{
+    lm_settings s;
+    char text[LM_ADDR_STRLEN];
+    (void)state;
+    assert_int_equal(read_settings(&s, NULL, NULL, NULL), LM_OK);
+    assert_int_equal(s.command, LM_COMMAND_RUN);
+    assert_string_equal(lm_addr_format_ip(&s.public_ip, text), "127.0.0.1");
+    assert_int_equal(s.public_ip6.family, LM_AF_NONE);
+    assert_string_equal(s.public_host, "");
+    assert_int_equal(s.udp_port, 3478);
+    assert_string_equal(s.ice_ufrag, "luma");
+    assert_string_equal(s.ice_pwd, "");
+    assert_string_equal(s.cert_file, "server.crt");
+    assert_string_equal(s.key_file, "server.key");
+    assert_string_equal(s.node_key, "node.key");
+    assert_string_equal(s.state_dir, ".");
+    assert_int_equal(s.health_listen.family, LM_AF_NONE);
+    assert_false(s.demo);
+    assert_int_equal(s.max_sessions, 1000);
+    assert_int_equal(s.max_room_size, 250);
+    assert_int_equal(s.max_rooms_per_session, 64);
+    assert_int_equal(s.session_rate, 32);
+    assert_int_equal(s.message_rate, 200);
+    assert_int_equal(s.resume_seconds, 15);
+    assert_int_equal(s.log_level, LM_LOG_INFO);
+}
+
+static void every_variable_reaches_its_field(void **state)
+{
+    lm_settings s;
+    char text[LM_ADDR_STRLEN];
+    (void)state;
+    assert_int_equal(
+        read_settings(&s,
+                      ENV("PUBLIC_IP", "203.0.113.10", "PUBLIC_IP6", "2001:db8::1", "PUBLIC_HOST",
+                          "relay.example", "UDP_PORT", "443", "ICE_UFRAG", "abcd", "ICE_PWD",
+                          "0123456789012345678901", "CERT_FILE", "c", "KEY_FILE", "k", "NODE_KEY", "n",
+                          "STATE_DIR", "/s", "HEALTH_LISTEN", "[::1]:7401", "DEMO", "1", "MAX_SESSIONS", "11",
+                          "MAX_ROOM_SIZE", "12", "MAX_ROOMS_PER_SESSION", "13", "SESSION_RATE", "0",
+                          "MESSAGE_RATE", "15", "RESUME_SECONDS", "0", "LOG_LEVEL", "debug"),
+                      NULL, NULL),
+        LM_OK);
+    assert_string_equal(lm_addr_format_ip(&s.public_ip, text), "203.0.113.10");
+    assert_string_equal(lm_addr_format_ip(&s.public_ip6, text), "2001:db8::1");
+    assert_string_equal(s.public_host, "relay.example");
+    assert_int_equal(s.udp_port, 443);
+    assert_string_equal(s.ice_ufrag, "abcd");
+    assert_string_equal(s.ice_pwd, "0123456789012345678901");
+    assert_string_equal(s.cert_file, "c");
+    assert_string_equal(s.key_file, "k");
+    assert_string_equal(s.node_key, "n");
+    assert_string_equal(s.state_dir, "/s");
+    assert_string_equal(lm_addr_format(&s.health_listen, text), "[::1]:7401");
+    assert_true(s.demo);
+    assert_int_equal(s.max_sessions, 11);
+    assert_int_equal(s.max_room_size, 12);
+    assert_int_equal(s.max_rooms_per_session, 13);
+    assert_int_equal(s.session_rate, 0);
+    assert_int_equal(s.message_rate, 15);
+    assert_int_equal(s.resume_seconds, 0);
+    assert_int_equal(s.log_level, LM_LOG_DEBUG);
+}
+
+static void the_demo_needs_a_place(void **state)
+{
+    lm_settings s;
+    lm_error_text error;
+    (void)state;
+    assert_int_equal(read_settings(&s, ENV("DEMO", "1"), NULL, &error), LM_EINVAL);
+    assert_non_null(strstr(error.text, "DEMO needs HEALTH_LISTEN"));
+    assert_int_equal(read_settings(&s, NULL, "--demo", &error), LM_EINVAL);
+    assert_int_equal(read_settings(&s, ENV("HEALTH_LISTEN", "127.0.0.1:7401"), "--demo", &error), LM_OK);
+    assert_int_equal(read_settings(&s, ENV("DEMO", "1"), "--demo=0", &error), LM_OK);
+}
+
+static void some_address_is_needed(void **state)
+{
+    lm_settings s;
+    lm_error_text error;
+    (void)state;
+    assert_int_equal(read_settings(&s, ENV("PUBLIC_IP", "-"), NULL, &error), LM_EINVAL);
+    assert_non_null(strstr(error.text, "PUBLIC_IP6"));
+    assert_int_equal(read_settings(&s, ENV("PUBLIC_IP", "-", "PUBLIC_IP6", "::1"), NULL, &error), LM_OK);
+}
+
+static void secrets_are_not_repeated(void **state)
+{
+    lm_settings s;
+    lm_error_text error;
+    (void)state;
+    assert_int_equal(read_settings(&s, ENV("ICE_PWD", "hunter2"), NULL, &error), LM_EINVAL);
+    assert_null(strstr(error.text, "hunter2"));
+    assert_non_null(strstr(error.text, "ICE_PWD"));
+    assert_non_null(strstr(error.text, "22 to 256"));
+}
+
+static void commands(void **state)
+{
+    static const struct {
+        const char *flag;
+        lm_command command;
+    } flags[] = {{"--help", LM_COMMAND_HELP},
+                 {"--version", LM_COMMAND_VERSION},
+                 {"--print-config", LM_COMMAND_PRINT_CONFIG},
+                 {"--print-blob", LM_COMMAND_PRINT_BLOB}};
+    lm_settings s;
+    (void)state;
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        assert_int_equal(read_settings(&s, NULL, flags[i].flag, NULL), LM_OK);
+        assert_int_equal(s.command, flags[i].command);
+    }
+    /* A broken environment is no reason to refuse help with it. */
+    assert_int_equal(read_settings(&s, ENV("UDP_PORT", "x"), "--help", NULL), LM_OK);
+    assert_int_equal(read_settings(&s, ENV("UDP_PORT", "x"), "--version", NULL), LM_OK);
+    assert_int_equal(read_settings(&s, ENV("UDP_PORT", "x"), "--print-config", NULL), LM_EINVAL);
+}
+
+static void help_names_every_setting_and_no_secret(void **state)
+{
+    char *text = NULL;
+    size_t len = 0;
+    (void)state;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    lm_settings_print_help(out);
+    fclose(out);
+    assert_non_null(strstr(text, "--max-rooms-per-session=NUMBER"));
+    assert_non_null(strstr(text, "--ice-pwd=CHARS"));
+    assert_non_null(strstr(text, "default 127.0.0.1"));
+    assert_non_null(strstr(text, "--print-blob"));
+    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
+        assert_true(strlen(line) <= 120);
+    free(text);
+}
+
+static void node_config_is_put_together(void **state)
+{
+    lm_settings s;
+    lm_identity identity = {.ice_pwd = "0123456789abcdef0123456789abcdef"};
+    lm_node_config config;
+    (void)state;
+    memset(identity.cert.fingerprint, 0xab, 32);
+    memset(identity.node_public_key, 0xcd, 32);
+    assert_int_equal(read_settings(&s, ENV("PUBLIC_IP6", "::1", "PUBLIC_HOST", "r.example"), NULL, NULL),
+                     LM_OK);
+    lm_settings_node_config(&s, &identity, &config);
+    assert_int_equal(config.port, 3478);
+    assert_int_equal(config.tcp, 0);
+    assert_string_equal(config.ufrag, "luma");
+    assert_string_equal(config.pwd, identity.ice_pwd);
+    assert_string_equal(config.host, "r.example");
+    assert_int_equal(config.ip.family, LM_AF_INET);
+    assert_int_equal(config.ip6.family, LM_AF_INET6);
+    assert_memory_equal(config.fingerprint, identity.cert.fingerprint, 32);
+    assert_memory_equal(config.nk, identity.node_public_key, 32);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(every_variable_reaches_its_field),
+        cmocka_unit_test(the_demo_needs_a_place),
+        cmocka_unit_test(some_address_is_needed),
+        cmocka_unit_test(secrets_are_not_repeated),
+        cmocka_unit_test(commands),
+        cmocka_unit_test(help_names_every_setting_and_no_secret),
+        cmocka_unit_test(node_config_is_put_together),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
