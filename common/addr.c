@@ -106,6 +106,16 @@ bool lm_addr_is_loopback(const lm_addr *addr)
     return addr->family == LM_AF_INET6 && memcmp(addr->ip, v6_loopback, 16) == 0;
 }
 
+bool lm_addr_is_private(const lm_addr *addr)
+{
+    const uint8_t *ip = addr->ip;
+    if (addr->family == LM_AF_INET)
+        return ip[0] == 10 || (ip[0] == 172 && (ip[1] & 0xf0) == 16) || (ip[0] == 192 && ip[1] == 168) ||
+               (ip[0] == 169 && ip[1] == 254);
+    return addr->family == LM_AF_INET6 &&
+           ((ip[0] & 0xfe) == 0xfc || (ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80));
+}
+
 bool lm_addr_is_unspecified(const lm_addr *addr)
 {
     static const uint8_t zero[16];

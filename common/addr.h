@@ -42,6 +42,9 @@ const char *lm_addr_format(const lm_addr *addr, char text[LM_ADDR_STRLEN]);
 
 bool lm_addr_equal(const lm_addr *a, const lm_addr *b);
 bool lm_addr_is_loopback(const lm_addr *addr);
+
+/* Loopback aside, an address of a private network: RFC 1918, RFC 4193, link-local. */
+bool lm_addr_is_private(const lm_addr *addr);
 bool lm_addr_is_unspecified(const lm_addr *addr);
 
 #endif

@@ -54,13 +54,32 @@ static void knows_loopback(void **state)
     assert_true(lm_addr_is_unspecified(&addr));
 }
 
+static void knows_private_networks(void **state)
+{
+    static const char *const inside[] = {"10.0.0.1",    "10.255.255.255", "172.16.0.1", "172.31.255.255",
+                                         "192.168.1.1", "169.254.1.1",    "fc00::1",    "fdff::1",
+                                         "fe80::1",     "febf::1"};
+    static const char *const outside[] = {
+        "11.0.0.1",    "172.15.0.1", "172.32.0.1", "192.169.0.1", "169.253.0.1", "127.0.0.1",  "0.0.0.0",
+        "203.0.113.1", "::",         "::1",        "fec0::1",     "fe00::1",     "2001:db8::1"};
+    lm_addr addr;
+    (void)state;
+    for (size_t i = 0; i < sizeof inside / sizeof inside[0]; i++) {
+        assert_int_equal(lm_addr_parse_ip(&addr, inside[i], 0), LM_OK);
+        assert_true(lm_addr_is_private(&addr));
+    }
+    for (size_t i = 0; i < sizeof outside / sizeof outside[0]; i++) {
+        assert_int_equal(lm_addr_parse_ip(&addr, outside[i], 0), LM_OK);
+        assert_false(lm_addr_is_private(&addr));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parses_and_formats),
-        cmocka_unit_test(refuses_what_is_no_address),
-        cmocka_unit_test(mapped_addresses_are_ipv4),
-        cmocka_unit_test(knows_loopback),
+        cmocka_unit_test(parses_and_formats),        cmocka_unit_test(refuses_what_is_no_address),
+        cmocka_unit_test(mapped_addresses_are_ipv4), cmocka_unit_test(knows_loopback),
+        cmocka_unit_test(knows_private_networks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
