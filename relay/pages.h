@@ -1,0 +1,57 @@
+/*
+ * What the relay serves over HTTP at HEALTH_LISTEN:
+ *
+ *     /healthz             {"nodeId":"<nk>","ok":true,"ts":<Unix ms>}
+ *     /demo                the demo page                                  with DEMO=1 only, as the next three
+ *     /demo/demo.js        its script
+ *     /demo/lumamesh.js    the browser library
+ *     /demo/relay.json     the relay's config
+ */
+#ifndef LM_RELAY_PAGES_H
+#define LM_RELAY_PAGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base64url.h"
+#include "mesh/node_config.h"
+#include "relay/csp.h"
+#include "relay/http.h"
+
+/* Bytes of a file; borrowed. */
+typedef struct lm_page_file {
+    const unsigned char *data;
+    size_t len;
+} lm_page_file;
+
+/* The client's files, as they are built into the daemon. */
+typedef struct lm_demo_files {
+    lm_page_file demo_html;
+    lm_page_file demo_js;
+    lm_page_file lumamesh_js;
+} lm_demo_files;
+
+typedef struct lm_pages {
+    const lm_demo_files *demo; /* NULL: no demo */
+    char *relay_json;          /* owned */
+    char nk[LM_BASE64URL_SIZE(LM_NODE_PUBLIC_KEY_LEN)];
+    char healthz[160];                    /* the latest answer */
+    char demo_headers[LM_CSP_SIZE + 512]; /* for the page */
+} lm_pages;
+
+/*
+ * Prepares the pages of the node that config describes; demo (borrowed until lm_pages_clear()) may be NULL.
+ * LM_ENOMEM; LM_ETOOBIG if the demo page has too many inline scripts for one policy.
+ */
+int lm_pages_init(lm_pages *pages, const lm_node_config *config, const lm_demo_files *demo);
+void lm_pages_clear(lm_pages *pages);
+
+/*
+ * Answers a request, be it one that the parser refused. unix_ms is the wall clock. The body is borrowed until
+ * the next call; for a HEAD request it is there for its length alone.
+ */
+void lm_pages_get(lm_pages *pages, const lm_http_request *request, uint64_t unix_ms,
+                  lm_http_response *response);
+
+#endif

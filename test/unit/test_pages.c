@@ -1,0 +1,179 @@
+/* What is served where, and the policy that the demo page gets. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/error.h"
+#include "relay/pages.h"
+
+/* The hashes come from: printf %s "import './x.js';" | openssl dgst -sha256 -binary | base64 */
+#define HTML                                                                                      \
+    "<!doctype html><style>p{color:red}</style><SCRIPT type=\"module\">import './x.js';</SCRIPT>" \
+    "<script src=\"/demo/lumamesh.js\"></script><styled>no</styled>"
+
+static const lm_demo_files files = {.demo_html = {(const unsigned char *)HTML, sizeof HTML - 1},
+                                    .demo_js = {(const unsigned char *)"start();", 8},
+                                    .lumamesh_js = {(const unsigned char *)"export {};", 10}};
+
+static lm_node_config config(void)
+{
+    lm_node_config c = {.port = 3478, .ufrag = "luma", .pwd = "0123456789abcdef0123456789abcdef"};
+    assert_int_equal(lm_addr_parse_ip(&c.ip, "203.0.113.10", 0), LM_OK);
+    memset(c.nk, 0x11, sizeof c.nk);
+    return c;
+}
+
+static lm_http_response get(lm_pages *pages, const char *path)
+{
+    lm_http_request request = {.path = path};
+    lm_http_response response;
+    lm_pages_get(pages, &request, 1234567890123, &response);
+    return response;
+}
+
+static void body_is(const lm_http_response *response, const char *expected)
+{
+    assert_int_equal(response->body_len, strlen(expected));
+    assert_memory_equal(response->body, expected, response->body_len);
+}
+
+static void health_tells_node_and_time(void **state)
+{
+    lm_pages pages;
+    lm_node_config c = config();
+    (void)state;
+    assert_int_equal(lm_pages_init(&pages, &c, NULL), LM_OK);
+    lm_http_response response = get(&pages, "/healthz");
+    assert_int_equal(response.status, 200);
+    assert_string_equal(response.content_type, "application/json");
+    body_is(&response,
+            "{\"nodeId\":\"ERERERERERERERERERERERERERERERERERERERERERE\",\"ok\":true,\"ts\":1234567890123}");
+    assert_non_null(strstr(response.headers, "nosniff"));
+    assert_non_null(strstr(response.headers, "no-store"));
+    lm_pages_clear(&pages);
+}
+
+static void without_demo_there_is_nothing_else(void **state)
+{
+    static const char *const paths[] = {
+        "/",         "/demo",     "/demo/lumamesh.js", "/demo/demo.js", "/demo/relay.json",
+        "/healthz/", "/healthz2", "//healthz"};
+    lm_pages pages;
+    lm_node_config c = config();
+    (void)state;
+    assert_int_equal(lm_pages_init(&pages, &c, NULL), LM_OK);
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        assert_int_equal(get(&pages, paths[i]).status, 404);
+    lm_pages_clear(&pages);
+}
+
+static void the_demo_has_four_files(void **state)
+{
+    lm_pages pages;
+    lm_node_config c = config();
+    (void)state;
+    assert_int_equal(lm_pages_init(&pages, &c, &files), LM_OK);
+    lm_http_response response = get(&pages, "/demo");
+    assert_string_equal(response.content_type, "text/html; charset=utf-8");
+    body_is(&response, HTML);
+    response = get(&pages, "/demo/demo.js");
+    assert_string_equal(response.content_type, "text/javascript; charset=utf-8");
+    body_is(&response, "start();");
+    response = get(&pages, "/demo/lumamesh.js");
+    assert_string_equal(response.content_type, "text/javascript; charset=utf-8");
+    body_is(&response, "export {};");
+    assert_non_null(strstr(response.headers, "nosniff"));
+    response = get(&pages, "/demo/relay.json");
+    assert_string_equal(response.content_type, "application/json");
+    char *json = lm_node_config_json(&c);
+    body_is(&response, json);
+    free(json);
+    assert_int_equal(get(&pages, "/demo/").status, 404);
+    assert_int_equal(get(&pages, "/demo/../demo").status, 404);
+    lm_pages_clear(&pages);
+}
+
+static void errors_have_pages(void **state)
+{
+    lm_pages pages;
+    lm_node_config c = config();
+    lm_http_response response;
+    (void)state;
+    assert_int_equal(lm_pages_init(&pages, &c, &files), LM_OK);
+    static const int statuses[] = {400, 405, 431, 505};
+    for (size_t i = 0; i < 4; i++) {
+        lm_http_request request = {.status = statuses[i], .path = ""};
+        lm_pages_get(&pages, &request, 0, &response);
+        assert_int_equal(response.status, statuses[i]);
+        assert_true(response.body_len > 0);
+        assert_int_equal(strstr(response.headers, "Allow: GET, HEAD\r\n") != NULL, statuses[i] == 405);
+    }
+    lm_pages_clear(&pages);
+}
+
+static void the_policy_lets_the_pages_own_blocks_through(void **state)
+{
+    lm_pages pages;
+    lm_node_config c = config();
+    (void)state;
+    assert_int_equal(lm_pages_init(&pages, &c, &files), LM_OK);
+    lm_http_response response = get(&pages, "/demo");
+    assert_non_null(strstr(response.headers,
+                           "Content-Security-Policy: default-src 'none'; "
+                           "script-src 'self' 'sha256-XTP27THU914Uu029YpeepuzYsaAbtSO8AjA7Ffm0mOc='; "
+                           "style-src 'self' 'sha256-p0bF+un5yUb9MBO6xRb8kPHlY2BdpHVtLiFkDrZPF64='; "
+                           "connect-src 'self';"));
+    assert_null(strstr(response.headers, "unsafe"));
+    char head[LM_HTTP_HEAD_MAX];
+    size_t len;
+    assert_int_equal(lm_http_write_head(head, sizeof head, &len, &response, 0), LM_OK);
+    lm_pages_clear(&pages);
+}
+
+static void odd_pages_are_survived(void **state)
+{
+    static const char *const odd[] = {
+        "", "<", "<script", "<script>", "<script>x", "<script>x</script", "<style></style>", "</script>"};
+    char policy[LM_CSP_SIZE];
+    (void)state;
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+        size_t len = strlen(odd[i]);
+        char *exact = malloc(len + 1); /* for a sanitizer to see a read behind the end */
+        memcpy(exact, odd[i], len);
+        char *shrunk = realloc(exact, len ? len : 1);
+        assert_int_equal(lm_csp_for_page(policy, shrunk, len), LM_OK);
+        assert_null(strstr(policy, "sha256"));
+        free(shrunk);
+    }
+    static const char block[] = "<script>1</script>";
+    char many[40 * sizeof block] = "";
+    for (int i = 0; i < 30; i++)
+        strcat(many, block);
+    assert_int_equal(lm_csp_for_page(policy, many, strlen(many)), LM_ETOOBIG);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    return sodium_init() < 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(health_tells_node_and_time),
+        cmocka_unit_test(without_demo_there_is_nothing_else),
+        cmocka_unit_test(the_demo_has_four_files),
+        cmocka_unit_test(errors_have_pages),
+        cmocka_unit_test(the_policy_lets_the_pages_own_blocks_through),
+        cmocka_unit_test(odd_pages_are_survived),
+    };
+    return cmocka_run_group_tests(tests, set_up, NULL);
+}
