@@ -1,0 +1,291 @@
+/** Connections between pages: negotiation, frames, and their ends. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+
+import { LumameshError, MAX_MESSAGE } from '../../client/lumamesh.js';
+import { until } from './fake_relay.mjs';
+import { FAST, couple, inWorld, settle } from './world.mjs';
+
+const bad = (code) => (error) => error instanceof LumameshError && error.code === code;
+const both = ({ ada, bob }) => Promise.all([ada.saw('open Bob'), bob.saw('open Ada')]);
+
+/** Tells each newcomer of whom the other knows that it was there before: so both offer. */
+const bothNewcomers = (message) =>
+  message.action !== 'peer-joined'
+    ? message
+    : { action: 'joined', room: message.room, peers: [message.peer] };
+
+describe('negotiation', () => {
+  test('offers that cross: the polite one gives way', () =>
+    inWorld(async ({ member, relay, world }) => {
+      relay.tamper = bothNewcomers;
+      for (let i = 0; i < 5; i += 1) {
+        const ada = await member('Ada', { room: `room ${i}` });
+        const bob = await member('Bob', { room: `room ${i}` });
+        await both({ ada, bob });
+        ada.room.broadcast(i);
+        await until(() => bob.data.Ada.includes(i));
+      }
+      assert.equal(world.pairs().length, 5);
+    }));
+
+  test('two newcomers of whom nobody offers: the insistent one does in the end', () =>
+    inWorld(async ({ member, relay }) => {
+      relay.tamper = (message) =>
+        message.action === 'joined'
+          ? [
+              { ...message, peers: [] },
+              ...message.peers.map((peer) => ({ action: 'peer-joined', room: message.room, peer })),
+            ]
+          : message;
+      const ada = await member('Ada');
+      const bob = await member('Bob');
+      await both({ ada, bob });
+      const first = relay.log.find(({ action }) => action === 'signal').from;
+      assert.equal(first, [ada.net.id, bob.net.id].sort()[1]);
+    }));
+
+  for (const lost of [1, 2, 3]) {
+    test(`signal ${lost} is lost: the connection is made anew`, () =>
+      inWorld(async ({ member, relay }) => {
+        let count = 0;
+        relay.tamper = (message) =>
+          message.action === 'signal' && (count += 1) === lost ? undefined : message;
+        const ada = await member('Ada');
+        const bob = await member('Bob');
+        await both({ ada, bob });
+        assert.equal(ada.events.filter((event) => event.startsWith('peer')).length, 1);
+      }));
+  }
+
+  test('an offer lost on a peer that had no relay is said again when it offers', () =>
+    inWorld(async ({ member, relay, world }) => {
+      world.severed = true;
+      let deaf = true;
+      relay.tamper = (message) => (message.action === 'signal' && deaf ? undefined : message);
+      const { ada, bob } = { ada: await member('Ada'), bob: await member('Bob') };
+      await Promise.all([ada.saw('peer Bob'), bob.saw('peer Ada')]);
+      world.severed = false;
+      deaf = false;
+      relay.shutDown();
+      relay.start();
+      await both({ ada, bob });
+    }));
+
+  test('without a way through: an error once, attempts go on, and succeed', () =>
+    inWorld(async ({ member, world }) => {
+      world.severed = true;
+      const ada = await member('Ada');
+      const bob = await member('Bob');
+      await until(() => ada.errors.length + bob.errors.length === 2);
+      await settle(300);
+      world.severed = false;
+      await both({ ada, bob });
+      assert.deepEqual([ada.errors, bob.errors], [['peer-unreachable'], ['peer-unreachable']]);
+    }));
+
+  test('uses the relay for STUN, and for TURN when it has it', () =>
+    inWorld(async ({ member, world, relay }) => {
+      const turn = { urls: ['turn:192.0.2.1:3478'], username: 'u', credential: 'c', ttl: 86400 };
+      await couple(member);
+      relay.turn = turn;
+      world.relayed = true;
+      const cid = await member('Cid');
+      await cid.saw('open Ada');
+      await until(() => cid.peer('Ada').path);
+      assert.equal(cid.peer('Ada').path, 'relay');
+      const stun = { urls: 'stun:192.0.2.1:3478' };
+      const servers = world.connections.filter(({ config }) => config).map(({ config }) => config.iceServers);
+      assert.deepEqual(servers[0], [stun]);
+      const { ttl, ...server } = turn;
+      assert.deepEqual(
+        servers.find((list) => list.length === 2),
+        [stun, server],
+      );
+      assert.equal(relay.log.find(({ action }) => action === 'turn').room, cid.room.id);
+    }));
+});
+
+describe('frames', () => {
+  test('every kind of JSON value, in order', () =>
+    inWorld(async ({ member }) => {
+      const { ada, bob } = await couple(member);
+      const values = [
+        null,
+        0,
+        '',
+        false,
+        [],
+        {},
+        '+',
+        '.',
+        '?1',
+        '!1',
+        '\u2028',
+        '\ud800',
+        { a: [{ b: '😀' }] },
+      ];
+      for (const value of values) ada.peer('Bob').send(value);
+      await until(() => bob.data.Ada.length === values.length);
+      assert.deepEqual(bob.data.Ada, values);
+    }));
+
+  test('long messages go in pieces that fit, whole characters each', () =>
+    inWorld(async ({ member, world }) => {
+      const { ada, bob } = await couple(member);
+      const texts = [
+        'x'.repeat(16 * 1024 - 2),
+        'x'.repeat(16 * 1024 - 1),
+        '€'.repeat(100_000),
+        `x${'😀'.repeat(50_000)}`,
+      ];
+      for (const text of texts) ada.peer('Bob').send(text);
+      await until(() => bob.data.Ada.length === texts.length);
+      assert.deepEqual(bob.data.Ada, texts);
+      const frames = world.connections
+        .flatMap(({ channels }) => channels)
+        .filter(({ label }) => label === 'lumamesh')
+        .flatMap((channel) => channel.frames);
+      assert.ok(frames.length > 10);
+      for (const frame of frames) {
+        assert.ok(Buffer.byteLength(frame) <= 65536);
+        assert.equal(Buffer.from(frame).toString(), frame, 'no half of a surrogate pair');
+      }
+    }));
+
+  test('what cannot be sent throws and sends nothing', () =>
+    inWorld(async ({ member, world }) => {
+      const { ada, bob } = await couple(member);
+      const peer = ada.peer('Bob');
+      const circle = {};
+      circle.circle = circle;
+      for (const value of [undefined, () => {}, Symbol('s'), circle, 7n]) {
+        assert.throws(() => peer.send(value), bad('bad-argument'));
+        assert.throws(() => ada.room.broadcast(value), bad('bad-argument'));
+      }
+      assert.throws(() => peer.send('x'.repeat(MAX_MESSAGE - 1)), bad('too-large'));
+      for (const channel of world.connections.flatMap(({ channels }) => channels))
+        channel.bufferedAmount = 12 * 1024 * 1024;
+      assert.throws(() => peer.send(1), bad('queue-full'));
+      assert.equal(ada.room.broadcast(1), 0);
+      for (const channel of world.connections.flatMap(({ channels }) => channels)) channel.bufferedAmount = 0;
+      peer.send('x'.repeat(MAX_MESSAGE - 2));
+      await until(() => bob.data.Ada.length === 1);
+      assert.equal(bob.data.Ada[0].length, MAX_MESSAGE - 2);
+    }));
+
+  test('of a peer that keeps no rules are counted, and end the channel when they fill memory', () =>
+    inWorld(async ({ member, world }) => {
+      const { ada } = await couple(member);
+      const [
+        {
+          channels: [channel],
+        },
+      ] = world.pairs()[0]; // Bob's: he was the one who dialled.
+      for (const frame of ['', 'x', '.', '.{', '!none', new Uint8Array(4)]) channel.send(frame);
+      await until(() => ada.net.stats.malformed === 5);
+      assert.deepEqual(ada.events, ['peer Bob', 'open Bob']);
+      for (let i = 0; i <= MAX_MESSAGE / 60_000; i += 1) channel.send(`+${'x'.repeat(60_000)}`);
+      await ada.saw('leave Bob');
+      assert.deepEqual(ada.data.Bob, []);
+    }));
+
+  test('ping measures; it fails when nothing comes back', () =>
+    inWorld(async ({ member, world }) => {
+      const { ada } = await couple(member);
+      const peer = ada.peer('Bob');
+      const [one, two] = await Promise.all([peer.ping(), peer.ping()]);
+      assert.ok(one > 0 && two > 0 && one < 1000);
+      for (const { channels } of world.connections)
+        for (const channel of channels) if (channel.negotiated) channel.onmessage = null;
+      await assert.rejects(peer.ping(), bad('timeout'));
+      const pending = peer.ping();
+      ada.net.close();
+      await assert.rejects(pending, bad('not-open'));
+    }));
+});
+
+describe('a connection that breaks', () => {
+  const breaks = (world) =>
+    world
+      .pairs()
+      .flat()
+      .forEach((pc) => pc.changed('failed'));
+
+  test('is mended by an ICE restart, and nobody has left', () =>
+    inWorld(async ({ member, world }) => {
+      const { ada, bob } = await couple(member);
+      breaks(world);
+      await until(() => world.pairs().length === 1);
+      await new Promise((resolve) => {
+        setTimeout(resolve, FAST.restart * 2);
+      });
+      ada.room.broadcast('after');
+      await until(() => bob.data.Ada.includes('after'));
+      assert.deepEqual(
+        [ada.events, bob.events],
+        [
+          ['peer Bob', 'open Bob'],
+          ['peer Ada', 'open Ada'],
+        ],
+      );
+    }));
+
+  test('for good: leave, and a new peer when there is a way again', () =>
+    inWorld(async ({ member, world }) => {
+      const { ada, bob } = await couple(member);
+      world.severed = true;
+      breaks(world);
+      await Promise.all([ada.saw('leave Bob'), bob.saw('leave Ada')]);
+      assert.deepEqual(ada.room.peers, [], 'who is sought quietly is not shown');
+      await settle(300);
+      assert.equal(ada.events.filter((event) => event.startsWith('peer')).length, 1);
+      world.severed = false;
+      const expected = (nick) => [
+        `peer ${nick}`,
+        `open ${nick}`,
+        `close ${nick}`,
+        `leave ${nick}`,
+        `peer ${nick}`,
+        `open ${nick}`,
+      ];
+      await until(() => ada.events.length === 6 && bob.events.length === 6, 5000, 'both are back');
+      assert.deepEqual([ada.events, bob.events], [expected('Bob'), expected('Ada')]);
+      assert.deepEqual([ada.errors, bob.errors], [[], []]);
+    }));
+
+  test('when the relay has gone too: leave at once', () =>
+    inWorld(async ({ member, world, relay }) => {
+      const { ada } = await couple(member);
+      relay.shutDown();
+      await until(() => ada.net.status === 'reconnecting');
+      breaks(world);
+      await ada.saw('leave Bob');
+    }));
+
+  test('of one whom the relay lists no more: leave at once', () =>
+    inWorld(async ({ member, world, relay }) => {
+      const { ada, bob } = await couple(member);
+      world.severed = true;
+      world
+        .pairs()
+        .flat()
+        .forEach((pc) => pc.changed('disconnected'));
+      assert.deepEqual(ada.events, ['peer Bob', 'open Bob']);
+      relay.pretendLeft(bob.net.id);
+      await ada.saw('leave Bob');
+    }));
+
+  test('at one end only: the other end goes over to the new one', () =>
+    inWorld(async ({ member, world }) => {
+      const { ada, bob } = await couple(member);
+      const [bobs, adas] = world.pairs()[0];
+      world.severed = true; // Bob's end goes without Ada hearing of it.
+      bobs.channels[0].closed();
+      world.severed = false;
+      await until(() => [ada, bob].every(({ events }) => events.length === 6), 5000, 'both have a new peer');
+      assert.equal(adas.signalingState, 'closed');
+      ada.room.broadcast('new');
+      await until(() => bob.data.Ada.includes('new'));
+    }));
+});
