@@ -1,0 +1,47 @@
+/**
+ * Serves client/ and an empty page on 127.0.0.1, with the headers that the relay serves its demo page with.
+ */
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { extname } from 'node:path';
+
+const CLIENT = new URL('../../../client/', import.meta.url);
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.json': 'application/json',
+};
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "connect-src 'self'",
+  "img-src 'self' data:",
+].join('; ');
+
+/** @param {object} [files] path → text, served beside client/ (which is at /demo/) and the empty page at / */
+export async function servePages(files = {}) {
+  const server = createServer(async ({ url }, response) => {
+    const path = url.split('?')[0];
+    let body = { '/': '<!doctype html><title>test</title>', ...files }[path];
+    let type = extname(path);
+    if (path === '/demo') type = '.html';
+    if (body === undefined && (path === '/demo' || /^\/demo\/[a-z]+\.js$/.test(path))) {
+      body = await readFile(new URL(path === '/demo' ? 'demo.html' : path.slice(6), CLIENT)).catch(
+        () => undefined,
+      );
+    }
+    const headers = { 'content-type': TYPES[type] ?? TYPES['.html'], 'content-security-policy': POLICY };
+    response.writeHead(body === undefined ? 404 : 200, headers).end(body);
+  });
+  await new Promise((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(resolve).closeAllConnections();
+      }),
+  };
+}

@@ -1,0 +1,121 @@
+/**
+ * Runs the relay that LM_RELAY names, with a state directory of its own, on this machine's primary address:
+ * Firefox never reaches loopback.
+ */
+import { execFile, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { mkdtempSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+import { forget, remember, temporary } from './cleanup.mjs';
+
+const BINARY = process.env.LM_RELAY;
+const STARTED_WITHIN = 10_000; // milliseconds
+
+/** For node:test's `skip`: false, or why tests with the relay cannot run. */
+export const withoutRelay = BINARY ? false : 'LM_RELAY does not name a relay binary';
+
+export function primaryAddress() {
+  const addresses = Object.values(networkInterfaces()).flat();
+  const found = addresses.find(({ family, internal }) => family === 'IPv4' && !internal);
+  if (!found) throw new Error('this machine has no IPv4 address besides loopback');
+  return found.address;
+}
+
+async function freeUdpPort(address) {
+  const socket = createSocket('udp4').bind(0, address);
+  await once(socket, 'listening');
+  const { port } = socket.address();
+  socket.close();
+  return port;
+}
+
+async function freeTcpPort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  return port;
+}
+
+/**
+ * Whether a STUN Binding request without a USERNAME is answered within 100 ms: the relay's port is open then.
+ */
+async function answersStun({ ip, port }) {
+  const socket = createSocket('udp4');
+  const transaction = randomBytes(12);
+  try {
+    socket.send(Buffer.concat([Buffer.from('000100002112a442', 'hex'), transaction]), port, ip);
+    const [answer] = await once(socket, 'message', { signal: AbortSignal.timeout(100) });
+    return answer.readUInt16BE(0) === 0x0101 && answer.subarray(8, 20).equals(transaction);
+  } catch {
+    return false;
+  } finally {
+    socket.close();
+  }
+}
+
+/**
+ * @param {object} [settings] further environment variables
+ * @returns {Promise<object>} config and blob as the relay prints them; health: its HTTP address; kill():
+ *   SIGKILL; start():
+ *   again after that, same identity, same port; stop(): SIGTERM, for the end of a test; said(): its log
+ */
+export async function startRelay(settings = {}) {
+  const address = primaryAddress();
+  const health = `127.0.0.1:${await freeTcpPort()}`;
+  const env = {
+    PATH: process.env.PATH,
+    STATE_DIR: mkdtempSync(join(temporary, 'relay-')),
+    PUBLIC_IP: address,
+    UDP_PORT: String(await freeUdpPort(address)),
+    HEALTH_LISTEN: health,
+    DEMO: '1',
+    ...settings,
+  };
+  const print = async (what) => (await promisify(execFile)(BINARY, [`--print-${what}`], { env })).stdout;
+  const config = JSON.parse(await print('config'));
+  const blob = (await print('blob')).trim();
+  let child = null;
+  let log = '';
+
+  async function start() {
+    child = spawn(BINARY, [], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    remember(child.pid);
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (data) => {
+        log = (log + data).slice(-8192);
+      });
+    const deadline = Date.now() + STARTED_WITHIN;
+    while (!(await answersStun(config))) {
+      const ended = child.exitCode !== null || child.signalCode !== null;
+      if (ended || Date.now() > deadline) throw new Error(`the relay does not answer; it said:\n${log}`);
+    }
+  }
+
+  async function end(signal) {
+    if (!child) return;
+    const { pid } = child;
+    const ended = child.exitCode !== null || child.signalCode !== null || once(child, 'exit');
+    child.kill(signal);
+    await ended;
+    forget(pid);
+    child = null;
+  }
+
+  await start();
+  return {
+    config,
+    blob,
+    health: `http://${health}`,
+    start,
+    kill: () => end('SIGKILL'),
+    stop: () => end('SIGTERM'),
+    said: () => log,
+  };
+}
