@@ -1,4 +1,107 @@
-int main(void)
+/* lumamesh-relay: settings, identity, then the daemon or one of the commands that print and end. */
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/time.h>
+#include <time.h>
+
+#include "common/error.h"
+#include "common/identity.h"
+#include "common/random.h"
+#include "relay/daemon.h"
+#include "relay/settings.h"
+
+enum { EXIT_USAGE = 2 };
+
+static const char *get_environment(void *ctx, const char *name)
 {
-    return 0;
+    (void)ctx;
+    return getenv(name);
+}
+
+static void log_to_stderr(void *ctx, lm_log_level level, const char *text)
+{
+    struct timeval now;
+    struct tm utc;
+    char time[32];
+    (void)ctx;
+    gettimeofday(&now, NULL);
+    gmtime_r(&now.tv_sec, &utc);
+    strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%S", &utc);
+    fprintf(stderr, "%s.%03dZ %-5s %s\n", time, (int)(now.tv_usec / 1000), lm_log_level_name(level), text);
+}
+
+static int fail(const lm_error_text *error, int status)
+{
+    fprintf(stderr, "lumamesh-relay: %s\n", error->text);
+    return status;
+}
+
+/* Lines above and below, but none at the sides, so that JSON and blob can be copied as they stand. */
+static void print_box(const char *json, const char *blob)
+{
+    static const char title[] =
+        "┌── relay config: what a page needs to reach this relay, as JSON and as a blob ──";
+    printf("%s\n\n%s\n\n%s\n\n└──────────\n", title, json, blob);
+    fflush(stdout);
+}
+
+/* Prints what the command or the first run asks for. */
+static int print_config(const lm_settings *settings, const lm_node_config *config, bool created,
+                        lm_error_text *error)
+{
+    char *json = lm_node_config_pretty(config), *blob = lm_node_config_blob(config);
+    int result = json != NULL && blob != NULL ? LM_OK : lm_error_text_set(error, LM_ENOMEM, "out of memory");
+    if (result == LM_OK && settings->command == LM_COMMAND_PRINT_CONFIG)
+        printf("%s\n", json);
+    else if (result == LM_OK && settings->command == LM_COMMAND_PRINT_BLOB)
+        printf("%s\n", blob);
+    else if (result == LM_OK && (created || settings->demo))
+        print_box(json, blob);
+    if (result == LM_OK && fflush(stdout) != 0)
+        result = lm_error_text_set(error, LM_EIO, "the config cannot be written to the standard output");
+    free(json);
+    free(blob);
+    return result;
+}
+
+int main(int argc, char **argv)
+{
+    static lm_settings settings;
+    lm_error_text error = {""};
+    lm_identity identity = {0};
+    lm_node_config config;
+
+    if (lm_settings_read(&settings, argc, argv, get_environment, NULL, &error) != LM_OK)
+        return fail(&error, EXIT_USAGE);
+    if (settings.command == LM_COMMAND_HELP) {
+        lm_settings_print_help(stdout);
+        return EXIT_SUCCESS;
+    }
+    if (settings.command == LM_COMMAND_VERSION) {
+        puts("lumamesh-relay " LM_VERSION);
+        return EXIT_SUCCESS;
+    }
+
+    lm_log log = {.level = settings.log_level, .handler = log_to_stderr};
+    if (sodium_init() < 0) {
+        lm_error_text_set(&error, LM_ECRYPTO, "the system gives no random numbers");
+        return fail(&error, EXIT_FAILURE);
+    }
+    lm_identity_config identity_config = {.state_dir = settings.state_dir,
+                                          .cert_file = settings.cert_file,
+                                          .key_file = settings.key_file,
+                                          .node_key_file = settings.node_key,
+                                          .ice_pwd = settings.ice_pwd,
+                                          .random = lm_random_system(),
+                                          .log = &log};
+    int result = lm_identity_load(&identity, &identity_config, &error);
+    if (result == LM_OK) {
+        lm_settings_node_config(&settings, &identity, &config);
+        result = print_config(&settings, &config, identity.created, &error);
+    }
+    if (result == LM_OK && settings.command == LM_COMMAND_RUN)
+        result = lm_daemon_run(&settings, &identity, &config, &log, &error);
+    lm_identity_clear(&identity);
+    return result == LM_OK ? EXIT_SUCCESS : fail(&error, EXIT_FAILURE);
 }

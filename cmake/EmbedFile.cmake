@@ -1,0 +1,35 @@
+# lm_embed_file(<target> <file> <symbol>) builds a file into a target as
+#
+#     const unsigned char <symbol>[];
+#     const size_t <symbol>_len;
+#
+# The C source is generated in the build directory whenever the file changes. The same script, run with -P, generates it.
+if(CMAKE_SCRIPT_MODE_FILE STREQUAL CMAKE_CURRENT_LIST_FILE)
+  file(READ ${INPUT} hex HEX)
+  string(LENGTH "${hex}" digits)
+  math(EXPR len "${digits} / 2")
+  string(REGEX REPLACE "(................................)" "\\1\n" hex "${hex}") # 16 bytes a line
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  file(WRITE ${OUTPUT} "#include <stddef.h>
+extern const unsigned char ${SYMBOL}[];
+extern const size_t ${SYMBOL}_len;
+const unsigned char ${SYMBOL}[] = {
+${bytes}0 /* so that an empty file is an array, too */
+};
+const size_t ${SYMBOL}_len = ${len};
+")
+  return()
+endif()
+
+set(LM_EMBED_SCRIPT ${CMAKE_CURRENT_LIST_FILE})
+
+function(lm_embed_file target file symbol)
+  cmake_path(ABSOLUTE_PATH file BASE_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+  set(output ${CMAKE_CURRENT_BINARY_DIR}/embedded/${symbol}.c)
+  add_custom_command(OUTPUT ${output}
+    COMMAND ${CMAKE_COMMAND} -DINPUT=${file} -DOUTPUT=${output} -DSYMBOL=${symbol} -P ${LM_EMBED_SCRIPT}
+    DEPENDS ${file} ${LM_EMBED_SCRIPT}
+    COMMENT "Embedding ${file}"
+    VERBATIM)
+  target_sources(${target} PRIVATE ${output})
+endfunction()

@@ -1,0 +1,140 @@
+#include "relay/daemon.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "common/error.h"
+#include "relay/embedded.h"
+#include "relay/health_uv.h"
+#include "relay/pages.h"
+
+#define SIGNALS 2
+
+typedef struct daemon {
+    const lm_settings *settings;
+    const lm_identity *identity;
+    const lm_node_config *config;
+    const lm_log *log;
+    uv_loop_t loop;
+    uv_signal_t signals[SIGNALS];
+    bool stopping;
+    lm_demo_files demo;
+    lm_pages pages;
+    lm_health *health; /* NULL without HEALTH_LISTEN */
+} daemon_state;
+
+/* Makes the WebRTC stack, the relay on it, and their UDP sockets. */
+static int start_service(daemon_state *d, lm_error_text *error)
+{
+    (void)d;
+    (void)error;
+    return LM_OK;
+}
+
+/* Tells the sessions of the end and closes the sockets; the loop ends when the last handle is closed. */
+static void stop_service(daemon_state *d)
+{
+    (void)d;
+}
+
+static void stop(daemon_state *d)
+{
+    d->stopping = true;
+    lm_health_stop(d->health);
+    d->health = NULL;
+    stop_service(d);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    daemon_state *d = handle->data;
+    if (d->stopping)
+        _exit(0); /* it was told to stop, and somebody will not wait for the goodbyes */
+    LM_LOGI(d->log, "stopping on %s", number == SIGINT ? "SIGINT" : "SIGTERM");
+    stop(d);
+    /* The signals are still listened to, for the second one, but no longer keep the loop running. */
+    for (size_t i = 0; i < SIGNALS; i++)
+        uv_unref((uv_handle_t *)&d->signals[i]);
+}
+
+static int start_signals(daemon_state *d, lm_error_text *error)
+{
+    static const int numbers[SIGNALS] = {SIGINT, SIGTERM};
+    signal(SIGPIPE, SIG_IGN); /* a reader of our output or a peer that goes away is no reason to die */
+    for (size_t i = 0; i < SIGNALS; i++) {
+        uv_signal_init(&d->loop, &d->signals[i]);
+        d->signals[i].data = d;
+        if (uv_signal_start(&d->signals[i], on_signal, numbers[i]) != 0)
+            return lm_error_text_set(error, LM_EIO, "signals cannot be handled");
+    }
+    return LM_OK;
+}
+
+static int start_health(daemon_state *d, lm_error_text *error)
+{
+    char text[LM_ADDR_STRLEN];
+    if (d->settings->health_listen.family == LM_AF_NONE)
+        return LM_OK;
+    d->demo.demo_html = (lm_page_file){lm_demo_html, lm_demo_html_len};
+    d->demo.demo_js = (lm_page_file){lm_demo_js, lm_demo_js_len};
+    d->demo.lumamesh_js = (lm_page_file){lm_lumamesh_js, lm_lumamesh_js_len};
+    int result = lm_pages_init(&d->pages, d->config, d->settings->demo ? &d->demo : NULL);
+    if (result != LM_OK)
+        return lm_error_text_set(error, result, "the pages cannot be prepared: %s", lm_strerror(result));
+    lm_health_config health = {.listen = d->settings->health_listen, .pages = &d->pages, .log = d->log};
+    result = lm_health_start(&d->health, &d->loop, &health, error);
+    if (result == LM_OK)
+        LM_LOGI(d->log, "health: http://%s/healthz", lm_addr_format(&d->settings->health_listen, text));
+    return result;
+}
+
+/* The demo's address, as a browser on this machine would write it. */
+static void announce_demo(const lm_addr *listen)
+{
+    char text[LM_ADDR_STRLEN];
+    lm_addr addr = *listen;
+    if (lm_addr_is_unspecified(&addr))
+        addr.ip[addr.family == LM_AF_INET6 ? 15 : 3] = 1;
+    if (addr.family == LM_AF_INET && addr.ip[0] == 0)
+        addr.ip[0] = 127;
+    printf("open http://%s/demo in two tabs\n", lm_addr_format(&addr, text));
+    fflush(stdout);
+}
+
+static void close_handle(uv_handle_t *handle, void *ctx)
+{
+    (void)ctx;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+int lm_daemon_run(const lm_settings *settings, const lm_identity *identity, const lm_node_config *config,
+                  const lm_log *log, lm_error_text *error)
+{
+    daemon_state d = {.settings = settings, .identity = identity, .config = config, .log = log};
+    if (uv_loop_init(&d.loop) != 0)
+        return lm_error_text_set(error, LM_EIO, "the event loop cannot be made");
+    int result = start_signals(&d, error);
+    if (result == LM_OK)
+        result = start_service(&d, error);
+    if (result == LM_OK)
+        result = start_health(&d, error);
+    if (result == LM_OK) {
+        if (settings->demo)
+            announce_demo(&settings->health_listen);
+        uv_run(&d.loop, UV_RUN_DEFAULT);
+        LM_LOGI(log, "stopped");
+    } else {
+        stop(&d);
+    }
+    /* The signal handles are left, and after a failed start whatever is on its way to be closed. */
+    uv_walk(&d.loop, close_handle, NULL);
+    uv_run(&d.loop, UV_RUN_DEFAULT);
+    uv_loop_close(&d.loop);
+    lm_pages_clear(&d.pages);
+    return result;
+}

@@ -1,0 +1,19 @@
+/* The running relay: the loop, the signals, the health listener, and the service that browsers talk to. */
+#ifndef LM_RELAY_DAEMON_H
+#define LM_RELAY_DAEMON_H
+
+#include "common/error_text.h"
+#include "common/identity.h"
+#include "common/log.h"
+#include "mesh/node_config.h"
+#include "relay/settings.h"
+
+/*
+ * Runs until SIGINT or SIGTERM; a second one ends the process at once. Everything is borrowed. LM_OK after
+ * such an end; otherwise an error with one line of text, when the start failed: LM_EIO (a port is taken),
+ * LM_ENOMEM, LM_ETOOBIG.
+ */
+int lm_daemon_run(const lm_settings *settings, const lm_identity *identity, const lm_node_config *config,
+                  const lm_log *log, lm_error_text *error);
+
+#endif
