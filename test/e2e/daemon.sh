@@ -1,0 +1,229 @@
+#!/bin/sh
+# The daemon as an operator meets it: options, identity files, config, health, signals.
+#
+#     daemon.sh PATH/TO/lumamesh-relay
+#
+# Prints TAP; exits 1 if a test failed.
+set -u
+
+relay=$1
+tests=0
+failed=0
+started= # the process that a test has running
+dir=$(mktemp -d "${TMPDIR:-/tmp}/lumamesh-daemon-XXXXXX")
+
+clean_up() {
+    [ -n "$started" ] && kill -9 "$started" 2>/dev/null
+    rm -rf "$dir"
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM HUP
+
+ok() {
+    tests=$((tests + 1))
+    echo "ok $tests - $1"
+}
+
+not_ok() {
+    tests=$((tests + 1))
+    failed=$((failed + 1))
+    echo "not ok $tests - $1"
+    sed 's/^/# /' "$dir/out" "$dir/err" 2>/dev/null
+}
+
+# check DESCRIPTION COMMAND…: the command's status decides.
+check() {
+    description=$1
+    shift
+    if "$@"; then ok "$description"; else not_ok "$description"; fi
+}
+
+# An environment without the settings of whoever runs this.
+run_relay() {
+    env -i PATH="$PATH" ${LSAN_OPTIONS:+LSAN_OPTIONS="$LSAN_OPTIONS"} STATE_DIR="$state" "$@" >"$dir/out" 2>"$dir/err"
+}
+
+# expect STATUS TEXT DESCRIPTION [VARIABLE=VALUE…] COMMAND…: the status, and the text in the one line on stderr.
+expect() {
+    status=$1 text=$2 description=$3
+    shift 3
+    run_relay "$@"
+    got=$?
+    if [ "$got" -eq "$status" ] && [ "$(wc -l <"$dir/err")" -eq 1 ] && grep -qF -e "$text" "$dir/err"; then
+        ok "$description"
+    else
+        not_ok "$description (status $got)"
+    fi
+}
+
+new_state() {
+    state=$dir/state
+    rm -rf "$state"
+    mkdir "$state"
+}
+
+# Starts the daemon in the background and waits until it answers or has ended.
+start_relay() {
+    env -i PATH="$PATH" STATE_DIR="$state" HEALTH_LISTEN="127.0.0.1:$port" UDP_PORT="$udp_port" "$@" "$relay" \
+        >"$dir/out" 2>"$dir/err" &
+    started=$!
+    i=0
+    while [ $i -lt 100 ] && kill -0 "$started" 2>/dev/null; do
+        fetch /healthz >/dev/null 2>&1 && return 0
+        sleep 0.1
+        i=$((i + 1))
+    done
+    return 1
+}
+
+# Sends a signal, waits for the end, and returns the daemon's status.
+stop_relay() {
+    kill "-$1" "$started"
+    wait "$started"
+    stopped=$?
+    started=
+    return $stopped
+}
+
+if command -v curl >/dev/null 2>&1; then
+    fetch() {
+        curl -sS -f -m 5 "http://127.0.0.1:$port$1"
+    }
+else
+    fetch() {
+        node -e 'fetch(process.argv[1]).then(async (r) => { if (!r.ok) process.exit(1); process.stdout.write(await r.text()); },
+                 () => process.exit(1))' "http://127.0.0.1:$port$1"
+    }
+fi
+
+# free_port tcp|udp: a port of 127.0.0.1 that is free now.
+free_port() {
+    if command -v node >/dev/null 2>&1; then
+        node -e 'const tcp = process.argv[1] === "tcp";
+                 const s = tcp ? require("net").createServer() : require("dgram").createSocket("udp4");
+                 s[tcp ? "listen" : "bind"](0, "127.0.0.1", () => { console.log(s.address().port); s.close(); });' "$1"
+    else
+        echo $((20000 + $$ % 20000))
+    fi
+}
+
+# ---- options
+
+new_state
+expect 2 'PUBLIC_IP' 'a malformed PUBLIC_IP' PUBLIC_IP=203.0.113 "$relay"
+expect 2 "'203.0.113'" 'the error repeats the bad value' PUBLIC_IP=203.0.113 "$relay"
+expect 2 '--public-ip' 'a malformed --public-ip' "$relay" --public-ip=example.org
+expect 2 '--no-such-option' 'an unknown option' "$relay" --no-such-option=1
+expect 2 'surplus' 'an argument that is no option' "$relay" surplus
+expect 2 '--udp-port needs a value' 'a missing value' "$relay" --udp-port
+expect 2 'UDP_PORT' 'a port out of range' UDP_PORT=65536 "$relay"
+expect 2 'MAX_SESSIONS' 'a number that is none' MAX_SESSIONS=many "$relay"
+expect 2 'ICE_UFRAG' 'a short ICE_UFRAG' ICE_UFRAG=abc "$relay"
+expect 2 'LOG_LEVEL' 'an unknown LOG_LEVEL' LOG_LEVEL=loud "$relay"
+expect 2 'HEALTH_LISTEN' 'a malformed HEALTH_LISTEN' HEALTH_LISTEN=7401 "$relay"
+expect 2 'DEMO needs HEALTH_LISTEN' 'DEMO without HEALTH_LISTEN' DEMO=1 "$relay"
+expect 2 'ICE_PWD' 'a short ICE_PWD' ICE_PWD=hunter2 "$relay"
+check 'the error does not repeat a secret' sh -c "! grep -q hunter2 '$dir/err'"
+expect 1 "$dir/nowhere" 'a STATE_DIR that does not exist' STATE_DIR="$dir/nowhere" "$relay"
+check 'errors in options leave no file behind' test -z "$(ls -A "$state")"
+
+run_relay PUBLIC_IP=x "$relay" --help
+check '--help works whatever the environment is' test $? -eq 0
+check '--help names the options' grep -q -e '--max-room-size' "$dir/out"
+run_relay "$relay" --version
+check '--version works' grep -q '^lumamesh-relay [0-9]' "$dir/out"
+check '--help and --version leave no file behind' test -z "$(ls -A "$state")"
+
+# ---- config
+
+run_relay PUBLIC_IP=203.0.113.10 "$relay" --print-config
+check '--print-config works on the first run' test $? -eq 0
+cp "$dir/out" "$dir/first.json"
+run_relay PUBLIC_IP=203.0.113.10 "$relay" --print-config
+check '--print-config prints the same again' cmp -s "$dir/out" "$dir/first.json"
+check '--print-config prints nothing else' test ! -s "$dir/err"
+run_relay PUBLIC_IP= UDP_PORT= ICE_PWD= "$relay" --print-config --public-ip 203.0.113.10
+check 'empty variables count as unset, and a flag wins' cmp -s "$dir/out" "$dir/first.json"
+run_relay PUBLIC_IP=203.0.113.10 "$relay" --print-blob
+check '--print-blob prints one line' test "$(wc -l <"$dir/out")" -eq 1
+# The blob, decoded, is the JSON without its white space; no value of it has a space.
+blob=$(sed 's/^lm1\.//' "$dir/out" | tr '_-' '/+')
+while [ $((${#blob} % 4)) -ne 0 ]; do blob="$blob="; done
+check 'the blob decodes to the config' test "$(printf %s "$blob" | base64 -d)" = "$(tr -d ' \n' <"$dir/first.json")"
+check 'the keys are sorted' sh -c "grep -o '\"[a-z0-9]*\":' '$dir/first.json' | LC_ALL=C sort -c"
+
+for file in server.key server.key.icepwd node.key; do
+    check "$file has mode 0600" test "$(stat -c %a "$state/$file")" = 600
+done
+check 'there is nothing but the four files' test "$(cd "$state" && find . -type f | LC_ALL=C sort | tr '\n' ' ')" = \
+    "./node.key ./server.crt ./server.key ./server.key.icepwd "
+
+# ---- identity files
+
+cp -R "$state" "$dir/whole"
+# broken FILE TEXT DESCRIPTION: with the state as the caller has left it, the start fails, naming the file; nothing changes.
+broken() {
+    before=$(cd "$state" && ls -la && cat ./* 2>/dev/null | cksum)
+    expect 1 "$state/$1" "$1 $3" "$relay" --print-config
+    check "... and the error says: $2" grep -qF -e "$2" "$dir/err"
+    check '... and no file has changed' test "$before" = "$(cd "$state" && ls -la && cat ./* 2>/dev/null | cksum)"
+    rm -rf "$state"
+    cp -R "$dir/whole" "$state"
+}
+for file in server.crt server.key server.key.icepwd node.key; do
+    rm "$state/$file"
+    broken $file 'is missing' 'missing'
+    : >"$state/$file"
+    broken $file 'is empty' 'empty'
+    echo garbage >"$state/$file"
+    broken $file 'restore it from the backup' 'with garbage in it'
+    rm "$state/$file" && mkdir "$state/$file"
+    broken $file 'is a directory' 'a directory'
+    rm "$state/$file" && ln -s "$file" "$state/$file"
+    broken $file 'cannot be read' 'unreadable'
+done
+state=$dir/other
+mkdir "$state"
+run_relay "$relay" --print-config
+state=$dir/state
+cp "$dir/other/server.key" "$state/server.key"
+broken server.key 'does not belong to the certificate' 'of another certificate'
+chmod 644 "$state/node.key"
+run_relay "$relay" --print-config
+check 'a private file that others can read is worth a warning' grep -q 'node.key is private' "$dir/err"
+chmod 600 "$state/node.key"
+
+# ---- running
+
+new_state
+port=$(free_port tcp)
+udp_port=$(free_port udp)
+check 'it starts and answers' start_relay
+check 'the first run prints the blob' grep -q '^lm1\.' "$dir/out"
+fetch /healthz >"$dir/health"
+check 'health is as documented' grep -qE '^\{"nodeId":"[A-Za-z0-9_-]{43}","ok":true,"ts":[0-9]{13}\}$' "$dir/health"
+no_demo() {
+    ! fetch /demo >/dev/null 2>&1
+}
+check 'there is no demo' no_demo
+run_second() {
+    env -i STATE_DIR="$state" HEALTH_LISTEN="127.0.0.1:$port" UDP_PORT="$(free_port udp)" "$relay" >"$dir/out2" 2>"$dir/err2"
+    [ $? -eq 1 ] && [ "$(grep -c . "$dir/err2")" -eq 1 ] && grep -q "127.0.0.1:$port" "$dir/err2"
+}
+check 'a taken HEALTH_LISTEN is an error in one line' run_second
+check 'SIGTERM ends it with status 0' stop_relay TERM
+check 'it starts again' start_relay DEMO=1
+check 'DEMO ends the output with where to look' test "$(tail -n 1 "$dir/out")" = \
+    "open http://127.0.0.1:$port/demo in two tabs"
+fetch /demo/relay.json >"$dir/relay.json"
+run_relay UDP_PORT="$udp_port" "$relay" --print-config
+check 'the demo gets the config' test "$(cat "$dir/relay.json")" = "$(tr -d ' \n' <"$dir/out")"
+fetch /demo >"$dir/page"
+check 'the demo page is served' grep -qi '<!doctype html' "$dir/page"
+fetch /demo/lumamesh.js >"$dir/page"
+check 'the library is served' test -s "$dir/page"
+check 'SIGINT ends it with status 0' stop_relay INT
+check 'it logs with time and level' grep -qE '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z info ' "$dir/err"
+
+echo "1..$tests"
+[ $failed -eq 0 ]
