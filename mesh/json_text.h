@@ -1,0 +1,19 @@
+/*
+ * JSON text from strangers, made safe for cJSON, which is lenient where RFC 8259 is not and recurses as deep
+ * as it is led: the text is checked in one bounded pass before cJSON sees it.
+ */
+#ifndef LM_MESH_JSON_TEXT_H
+#define LM_MESH_JSON_TEXT_H
+
+#include <cjson/cJSON.h>
+#include <stddef.h>
+
+/*
+ * Parses len bytes of text (borrowed, need not end with a NUL) as one JSON object. LM_EMALFORMED: not UTF-8,
+ * not JSON, not an object, nested deeper than max_depth, bytes behind the object, or a U+0000 in a string,
+ * which C strings cannot carry. LM_ENOMEM only where cJSON itself can tell. On success *object is the
+ * caller's, to be freed by cJSON_Delete().
+ */
+int lm_json_parse_object(cJSON **object, const char *text, size_t len, unsigned max_depth);
+
+#endif
