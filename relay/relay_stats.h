@@ -1,0 +1,93 @@
+/*
+ * Counters of the relay. One list gives the fields and their names, so that whoever reports them cannot
+ * forget one. Counters only grow; gauges go up and down.
+ */
+#ifndef LM_RELAY_RELAY_STATS_H
+#define LM_RELAY_RELAY_STATS_H
+
+#include <stdint.h>
+
+/* What a client may ask for; the name is the value of `action`. */
+#define LM_RELAY_ACTIONS(X) \
+    X(hello)                \
+    X(join)                 \
+    X(leave)                \
+    X(signal)               \
+    X(nodes)                \
+    X(turn)                 \
+    X(ping)
+
+/* Error replies, with the value of `code`. */
+#define LM_RELAY_ERRORS(X)              \
+    X(bad_json, "bad-json")             \
+    X(bad_request, "bad-request")       \
+    X(unknown_action, "unknown-action") \
+    X(hello_first, "hello-first")       \
+    X(version, "version")               \
+    X(room_full, "room-full")           \
+    X(too_many_rooms, "too-many-rooms") \
+    X(not_in_room, "not-in-room")       \
+    X(no_such_peer, "no-such-peer")     \
+    X(too_large, "too-large")           \
+    X(rate_limited, "rate-limited")     \
+    X(turn_disabled, "turn-disabled")   \
+    X(shutting_down, "shutting-down")
+
+/* Each drop is one message, in or out, that led to nothing. */
+#define LM_RELAY_DROPS(X)                                                           \
+    X(closing)    /* came from a session that the relay has already closed */       \
+    X(queue_full) /* the target reads too slowly; its session is being closed */    \
+    X(gone)       /* the target's session has ended, its end is still to be read */ \
+    X(memory)     /* memory ran out */
+
+/* Sessions that the relay itself closed. */
+#define LM_RELAY_CLOSES(X)                                      \
+    X(rate_limited)  /* went on past its message rate */        \
+    X(replaced)      /* a newer session brought the same key */ \
+    X(shutting_down) /* the relay is ending */                  \
+    X(failed)        /* memory or randomness ran out for it */
+
+#define LM_RELAY_COUNTERS(X)                                                                 \
+    X(messages_in)                                                                           \
+    X(messages_out)                                                                          \
+    X(signals_routed)                                                                        \
+    X(peers_resumed) /* peers that a new session took over, silent ones and replaced ones */ \
+    X(peers_expired) /* silent peers that nobody took over in time */                        \
+    X(places_lapsed) /* places in rooms that a resumed peer did not take again */
+
+#define LM_RELAY_GAUGES(X)                                        \
+    X(sessions)       /* with an open channel */                  \
+    X(peers)          /* that said hello, silent ones included */ \
+    X(peers_detached) /* silent ones, whose places are kept */    \
+    X(rooms)                                                      \
+    X(members) /* places in rooms, over all rooms */
+
+typedef struct lm_relay_stats {
+#define LM_X(name) uint64_t name;
+    LM_RELAY_COUNTERS(LM_X)
+    LM_RELAY_GAUGES(LM_X)
+    struct {
+        LM_RELAY_ACTIONS(LM_X)
+    } messages; /* received, by action */
+    struct {
+        LM_RELAY_DROPS(LM_X)
+    } drops;
+    struct {
+        LM_RELAY_CLOSES(LM_X)
+    } closes;
+#undef LM_X
+#define LM_X(name, code) uint64_t name;
+    struct {
+        LM_RELAY_ERRORS(LM_X)
+    } errors; /* answered, by code */
+#undef LM_X
+} lm_relay_stats;
+
+/*
+ * Calls visit for each counter and gauge by its name: "message_<action>", "error_<code>", "drop_<reason>",
+ * "close_<reason>", the others by their own, for reports.
+ */
+void lm_relay_stats_visit(const lm_relay_stats *stats,
+                          void (*visit)(void *ctx, const char *name, uint64_t value), void *ctx);
+
+#endif
