@@ -16,6 +16,9 @@
 #include "relay/relay_stats.h"
 #include "webrtc/webrtc.h"
 
+/* The `v` of hello and welcome. */
+#define LM_PROTOCOL_VERSION 1
+
 typedef struct lm_relay_limits {
     uint32_t room_size;         /* members of a room, default 250 */
     uint32_t rooms_per_session; /* default 64 */
@@ -36,7 +39,10 @@ typedef struct lm_relay_config {
 
 typedef struct lm_relay lm_relay;
 
-/* Makes a relay on stack (taken: destroyed with the relay, or at once on error). LM_EINVAL, LM_ENOMEM. */
+/*
+ * Makes a relay on stack (taken: destroyed with the relay, or at once on error). LM_EINVAL: a limit
+ * that must not be 0, or a seed that is not node.nk's; LM_ECRYPTO; LM_ENOMEM.
+ */
 int lm_relay_create(lm_relay **relay, const lm_relay_config *config, lm_webrtc *stack);
 
 /* Frees the relay and its stack; peers hear nothing. relay may be NULL. */
@@ -57,7 +63,10 @@ int lm_relay_poll(lm_relay *relay, lm_ms now, lm_dgram *out);
 lm_ms lm_relay_next_timeout(const lm_relay *relay);
 void lm_relay_timeout(lm_relay *relay, lm_ms now);
 
-/* Refuses newcomers and tells every session the error `shutting-down`, then closes it. The datagrams come by poll. */
+/*
+ * Refuses newcomers and tells every session the error `shutting-down`, then closes it. The datagrams come by
+ * poll. Rooms end without `peer-left`, which would make browsers hang up on each other.
+ */
 void lm_relay_shut_down(lm_relay *relay, lm_ms now);
 
 const lm_relay_stats *lm_relay_get_stats(const lm_relay *relay);

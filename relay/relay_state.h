@@ -1,0 +1,25 @@
+/* The relay's body, shared by the files that make it up; nothing outside relay/ and its tests includes it. */
+#ifndef LM_RELAY_RELAY_STATE_H
+#define LM_RELAY_RELAY_STATE_H
+
+#include "relay/own_node.h"
+#include "relay/peers.h"
+#include "relay/relay.h"
+#include "relay/rooms.h"
+#include "relay/sessions.h"
+
+struct lm_relay {
+    lm_relay_limits limits;
+    lm_random random;
+    const lm_log *log; /* borrowed, may be NULL */
+    lm_webrtc *stack;  /* owned */
+    lm_own_node node;
+    lm_sessions sessions;
+    lm_peers peers;
+    lm_rooms rooms;
+    lm_relay_stats stats;
+    bool shutting_down;
+    uint8_t out[LM_WEBRTC_MESSAGE_MAX]; /* the message being written; sending copies it */
+};
+
+#endif
