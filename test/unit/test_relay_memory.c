@@ -1,0 +1,166 @@
+/*
+ * Memory runs out at every allocation of a relay's life in turn: nothing breaks, nothing leaks, and all
+ * counts agree. The linker hands the allocator's calls to the functions below (-Wl,--wrap).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <cjson/cJSON.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/error.h"
+#include "test/support/node.h"
+#include "test/support/relay_expect.h"
+
+#define ROOM "1111111111111111111111111111111111111111111111111111111111111111"
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+char *__real_strdup(const char *text);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+char *__wrap_strdup(const char *text);
+
+static bool armed;      /* only what the relay does counts, not what the test does */
+static size_t counted;  /* allocations while armed */
+static size_t fail_at;  /* the allocation that fails, from 1; 0: none */
+static bool fail_after; /* and all after it */
+
+static bool refused(void)
+{
+    if (!armed)
+        return false;
+    counted++;
+    return fail_at != 0 && (counted == fail_at || (fail_after && counted > fail_at));
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return refused() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return refused() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+    return refused() ? NULL : __real_realloc(old, size);
+}
+
+char *__wrap_strdup(const char *text)
+{
+    return refused() ? NULL : __real_strdup(text);
+}
+
+static void drain(relay_world *world)
+{
+    armed = true;
+    relay_world_drain(world);
+    armed = false;
+    expect_sound(world);
+}
+
+static void say(relay_world *world, lm_session_id session, const char *text)
+{
+    memory_stack_say(world->stack, session, text);
+    drain(world);
+}
+
+/* A short life with everything in it. */
+static void live(relay_world *world)
+{
+    char hello[RELAY_WORLD_HELLO_MAX], id[LM_PEER_ID_TEXT], text[256];
+    lm_session_id sessions[3];
+    for (uint8_t i = 0; i < 3; i++) {
+        sessions[i] = memory_stack_open(world->stack);
+        drain(world);
+        say(world, sessions[i], relay_world_hello_text(hello, i + 1));
+        say(world, sessions[i], "{\"action\":\"join\",\"room\":\"" ROOM "\",\"info\":\"i\",\"re\":1}");
+        snprintf(text, sizeof text, "{\"action\":\"join\",\"room\":\"%064x\"}", (unsigned)i);
+        say(world, sessions[i], text);
+    }
+    snprintf(text, sizeof text, "{\"action\":\"signal\",\"room\":\"" ROOM "\",\"to\":\"%s\",\"data\":\"x\"}",
+             relay_world_id(id, 1));
+    say(world, sessions[1], text);
+    say(world, sessions[1], "{\"action\":\"join\",\"room\":\"" ROOM "\",\"info\":\"again\"}");
+    say(world, sessions[1], "{\"action\":\"nodes\"}");
+    memory_stack_end(world->stack, sessions[0], LM_CLOSE_CONSENT);
+    drain(world);
+    sessions[0] = memory_stack_open(world->stack);
+    say(world, sessions[0], relay_world_hello_text(hello, 1));
+    say(world, sessions[0], "{\"action\":\"join\",\"room\":\"" ROOM "\"}");
+    memory_stack_end(world->stack, sessions[2], LM_CLOSE_REMOTE);
+    drain(world);
+    armed = true;
+    relay_world_advance(world, 20000);
+    lm_relay_shut_down(world->relay, world->now);
+    armed = false;
+    drain(world);
+    assert_int_equal(lm_relay_get_stats(world->relay)->rooms, 0);
+    assert_int_equal(lm_relay_get_stats(world->relay)->sessions, 0);
+}
+
+static void run(void)
+{
+    relay_world world;
+    counted = 0;
+    assert_int_equal(relay_world_create(&world, NULL, 1), LM_OK);
+    live(&world);
+    relay_world_destroy(&world);
+}
+
+static void survives_without_memory(void **state)
+{
+    cJSON_Hooks hooks = {.malloc_fn = __wrap_malloc, .free_fn = free};
+    (void)state;
+    cJSON_InitHooks(&hooks);
+    fail_at = 0;
+    run();
+    size_t total = counted;
+    assert_true(total > 100);
+    for (int after = 0; after < 2; after++) {
+        fail_after = after != 0;
+        for (fail_at = 1; fail_at <= total; fail_at++)
+            run();
+    }
+    fail_at = 0;
+    run();
+    assert_int_equal(counted, total); /* nothing of it stayed behind */
+    cJSON_InitHooks(NULL);
+}
+
+static void creation_fails_cleanly(void **state)
+{
+    lm_relay_config config = {.log = NULL};
+    lm_relay *relay = NULL;
+    uint64_t random = 1;
+    (void)state;
+    test_node(&config.node, config.node_seed);
+    lm_relay_limits_default(&config.limits);
+    config.random = relay_world_random(&random);
+    lm_webrtc *stack = memory_stack_create();
+    fail_at = 1;
+    counted = 0;
+    armed = true;
+    assert_int_equal(lm_relay_create(&relay, &config, stack), LM_ENOMEM);
+    armed = false;
+    fail_at = 0;
+    assert_null(relay);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(survives_without_memory),
+        cmocka_unit_test(creation_fails_cleanly),
+    };
+    return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
+}
