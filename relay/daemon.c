@@ -11,6 +11,7 @@
 #include "relay/embedded.h"
 #include "relay/health_uv.h"
 #include "relay/pages.h"
+#include "relay/service_uv.h"
 
 #define SIGNALS 2
 
@@ -22,31 +23,19 @@ typedef struct daemon {
     uv_loop_t loop;
     uv_signal_t signals[SIGNALS];
     bool stopping;
+    lm_service *service;
     lm_demo_files demo;
     lm_pages pages;
     lm_health *health; /* NULL without HEALTH_LISTEN */
 } daemon_state;
-
-/* Makes the WebRTC stack, the relay on it, and their UDP sockets. */
-static int start_service(daemon_state *d, lm_error_text *error)
-{
-    (void)d;
-    (void)error;
-    return LM_OK;
-}
-
-/* Tells the sessions of the end and closes the sockets; the loop ends when the last handle is closed. */
-static void stop_service(daemon_state *d)
-{
-    (void)d;
-}
 
 static void stop(daemon_state *d)
 {
     d->stopping = true;
     lm_health_stop(d->health);
     d->health = NULL;
-    stop_service(d);
+    lm_service_stop(d->service);
+    d->service = NULL;
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -120,7 +109,7 @@ int lm_daemon_run(const lm_settings *settings, const lm_identity *identity, cons
         return lm_error_text_set(error, LM_EIO, "the event loop cannot be made");
     int result = start_signals(&d, error);
     if (result == LM_OK)
-        result = start_service(&d, error);
+        result = lm_service_start(&d.service, &d.loop, settings, identity, config, log, error);
     if (result == LM_OK)
         result = start_health(&d, error);
     if (result == LM_OK) {

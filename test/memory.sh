@@ -11,7 +11,7 @@ pid=
 trap '[ -n "$pid" ] && kill "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
 trap 'exit 1' INT TERM
 
-export STATE_DIR="$dir" PUBLIC_IP=127.0.0.1 SESSION_RATE=0 MAX_SESSIONS=$((clients + 10)) LOG_LEVEL=info
+export STATE_DIR="$dir" PUBLIC_IP=127.0.0.1 SESSION_RATE=0 MAX_SESSIONS=$((clients * 2)) LOG_LEVEL=info
 pass=0
 fail=0
 check() { # check CONDITION-STATUS NAME
@@ -35,7 +35,7 @@ for try in 1 2 3 4 5; do
 done
 [ -n "$pid" ] || { cat "$dir/log"; echo "the relay does not start"; exit 1; }
 
-if "$crowd" "$blob" --clients "$clients" --rounds 3 --pid "$pid" >"$dir/crowd"; then ok=0; else ok=1; fi
+if "$crowd" "$blob" --clients "$clients" --rounds 3 --warm-up $((clients + clients / 5)) --pid "$pid" >"$dir/crowd"; then ok=0; else ok=1; fi
 cat "$dir/crowd"
 check "$ok" "all $clients sessions open and are welcomed, three times"
 

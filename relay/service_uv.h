@@ -1,0 +1,25 @@
+/* What browsers talk to, on libuv: the WebRTC stack, the relay on it, and their UDP port. */
+#ifndef LM_RELAY_SERVICE_UV_H
+#define LM_RELAY_SERVICE_UV_H
+
+#include <uv.h>
+
+#include "common/error_text.h"
+#include "common/identity.h"
+#include "common/log.h"
+#include "mesh/node_config.h"
+#include "relay/settings.h"
+
+typedef struct lm_service lm_service;
+
+/*
+ * Starts it; settings, identity, config and log are borrowed until lm_service_stop(). LM_EIO when the port cannot be
+ * opened, LM_EINVAL, LM_ECRYPTO, LM_ENOMEM, with a line that says why.
+ */
+int lm_service_start(lm_service **service, uv_loop_t *loop, const lm_settings *settings, const lm_identity *identity,
+                     const lm_node_config *config, const lm_log *log, lm_error_text *error);
+
+/* Tells the clients, closes everything; the memory is freed by the loop's next turns. service may be NULL. */
+void lm_service_stop(lm_service *service);
+
+#endif

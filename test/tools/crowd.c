@@ -1,0 +1,316 @@
+/*
+ * A crowd of clients against a real relay, over real sockets: opens N sessions, says hello on each, optionally has them chat
+ * in rooms, closes them, and does so for some rounds. With the relay's process id it reads how much memory the relay holds
+ * at each stage. Ends with status 0 only if every session opened and was welcomed.
+ *
+ *     lumamesh-crowd RELAY-BLOB [--clients N] [--rounds N] [--warm-up N] [--pid PID] [--join] [--seconds N]
+ *
+ * prints one JSON object a line: {"stage":"open","round":1,"clients":300,"private_dirty_kb":…,"ms":…}. A warm-up is a round 0
+ * of so many clients, in which the relay touches its static memory and grows its tables.
+ */
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <poll.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/base64url.h"
+#include "common/error.h"
+#include "common/sockaddr.h"
+#include "mesh/node_config.h"
+#include "test/support/client.h"
+#include "webrtc/sctp.h"
+
+/* Clients that are under way at once while a round opens: more would only measure this program. */
+#define OPENING_AT_ONCE 16
+
+typedef struct member {
+    test_client *client;
+    int fd;
+    char ufrag[9];
+    bool welcomed;
+    bool joined;
+} member;
+
+static struct {
+    lm_node_config relay;
+    lm_addr relay_addr;
+    int clients; /* of the current round */
+    int rounds;
+    int warm_up;
+    int pid;
+    bool join;
+    int seconds;
+    member *members;
+} crowd = {.clients = 300, .rounds = 3};
+
+static lm_ms now_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (lm_ms)ts.tv_sec * 1000 + (lm_ms)ts.tv_nsec / 1000000;
+}
+
+static void die(const char *what)
+{
+    fprintf(stderr, "lumamesh-crowd: %s\n", what);
+    exit(1);
+}
+
+/* Private_Dirty of the relay in kB: what it holds for itself, shared libraries left out; -1 without --pid. */
+static long private_dirty(void)
+{
+    char path[64], line[256];
+    long kb = -1;
+    if (crowd.pid == 0)
+        return -1;
+    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", crowd.pid);
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        die("the relay's memory cannot be read");
+    while (fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "Private_Dirty: %ld", &kb) == 1)
+            break;
+    fclose(file);
+    return kb;
+}
+
+static void report(const char *stage, int round, lm_ms since)
+{
+    printf("{\"stage\":\"%s\",\"round\":%d,\"clients\":%d,\"private_dirty_kb\":%ld,\"ms\":%llu}\n", stage, round,
+           crowd.clients, private_dirty(), (unsigned long long)(now_ms() - since));
+    fflush(stdout);
+}
+
+static void on_message(void *user, test_client *client, const char *data, size_t len)
+{
+    member *m = user;
+    cJSON *message = cJSON_ParseWithLength(data, len);
+    const char *action = cJSON_GetStringValue(cJSON_GetObjectItem(message, "action"));
+    static const char join[] = "{\"action\":\"join\",\"room\":"
+                               "\"0000000000000000000000000000000000000000000000000000000000000000\"}";
+    if (action != NULL && strcmp(action, "welcome") == 0) {
+        m->welcomed = true;
+        if (crowd.join)
+            test_client_send(client, now_ms(), join, sizeof join - 1);
+    } else if (action != NULL && strcmp(action, "joined") == 0) {
+        m->joined = true;
+    } else if (action != NULL && strcmp(action, "error") == 0) {
+        fprintf(stderr, "lumamesh-crowd: %.*s\n", (int)len, data);
+    }
+    cJSON_Delete(message);
+}
+
+static void start_member(member *m)
+{
+    struct sockaddr_storage name;
+    socklen_t len = lm_sockaddr_from_addr(&name, &crowd.relay_addr);
+    uint32_t id = randombytes_random();
+    m->welcomed = m->joined = false;
+    snprintf(m->ufrag, sizeof m->ufrag, "%08x", (unsigned)id);
+    m->fd = socket(name.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (m->fd < 0 || connect(m->fd, (struct sockaddr *)&name, len) != 0)
+        die(strerror(errno));
+    test_client_config config = {.relay_ufrag = crowd.relay.ufrag,
+                                 .relay_pwd = crowd.relay.pwd,
+                                 .ufrag = m->ufrag,
+                                 .relay = crowd.relay_addr,
+                                 .local = crowd.relay_addr,
+                                 .random = lm_random_system(),
+                                 .fingerprint = crowd.relay.fingerprint,
+                                 .large_hello = id % 2 == 0,
+                                 .message = on_message,
+                                 .user = m};
+    m->client = test_client_create(&config);
+}
+
+static void say_hello(member *m)
+{
+    uint8_t nonce[32];
+    char text[LM_BASE64URL_SIZE(sizeof nonce)], hello[256];
+    randombytes_buf(nonce, sizeof nonce);
+    lm_base64url_encode(text, sizeof text, nonce, sizeof nonce);
+    int len = snprintf(hello, sizeof hello, "{\"action\":\"hello\",\"v\":1,\"nonce\":\"%s\"}", text);
+    test_client_send(m->client, now_ms(), hello, (size_t)len);
+}
+
+static void flush(member *m)
+{
+    lm_dgram d;
+    while (test_client_poll(m->client, &d) == 1)
+        if (send(m->fd, d.data, d.len, 0) < 0 && errno != EAGAIN && errno != ECONNREFUSED)
+            die(strerror(errno));
+}
+
+static void receive(member *m)
+{
+    uint8_t buf[2048];
+    for (;;) {
+        ssize_t n = recv(m->fd, buf, sizeof buf, 0);
+        if (n < 0)
+            return;
+        test_client_state before = test_client_get_state(m->client);
+        lm_dgram d = {.remote = crowd.relay_addr, .local = crowd.relay_addr, .data = buf, .len = (size_t)n};
+        test_client_input(m->client, now_ms(), &d);
+        if (before != TEST_CLIENT_OPEN && test_client_get_state(m->client) == TEST_CLIENT_OPEN)
+            say_hello(m);
+        flush(m);
+    }
+}
+
+/* One turn over the first `count` members: waits for datagrams or the next deadline, at most 20 ms. */
+static void turn(int count)
+{
+    static struct pollfd *fds;
+    if (fds == NULL && (fds = calloc((size_t)(crowd.clients + crowd.warm_up), sizeof *fds)) == NULL)
+        die("out of memory");
+    for (int i = 0; i < count; i++)
+        fds[i] = (struct pollfd){.fd = crowd.members[i].fd, .events = POLLIN};
+    poll(fds, (nfds_t)count, count > 0 ? 5 : 20);
+    lm_ms now = now_ms();
+    if (now >= lm_sctp_next_timeout())
+        lm_sctp_timeout(now);
+    for (int i = 0; i < count; i++) {
+        member *m = &crowd.members[i];
+        if (fds[i].revents != 0)
+            receive(m);
+        if (now >= test_client_next_timeout(m->client))
+            test_client_timeout(m->client, now);
+        flush(m);
+    }
+}
+
+static bool done(const member *m)
+{
+    return m->welcomed && (!crowd.join || m->joined);
+}
+
+static void open_all(void)
+{
+    lm_ms deadline = now_ms() + 60000 + (lm_ms)crowd.clients * 20;
+    int started = 0, ready = 0;
+    while (ready < crowd.clients) {
+        while (started < crowd.clients && started - ready < OPENING_AT_ONCE)
+            start_member(&crowd.members[started++]);
+        turn(started);
+        ready = 0;
+        for (int i = 0; i < started; i++)
+            ready += done(&crowd.members[i]);
+        if (now_ms() > deadline) {
+            fprintf(stderr, "lumamesh-crowd: only %d of %d were welcomed\n", ready, crowd.clients);
+            exit(1);
+        }
+    }
+}
+
+static void close_all(void)
+{
+    for (int i = 0; i < crowd.clients; i++) {
+        member *m = &crowd.members[i];
+        test_client_close(m->client, now_ms());
+        flush(m);
+        test_client_destroy(m->client);
+        close(m->fd);
+    }
+}
+
+static void hold(lm_ms ms)
+{
+    for (lm_ms end = now_ms() + ms; now_ms() < end;)
+        turn(crowd.clients);
+}
+
+/*
+ * Waits until the relay's memory has fallen below a mark and stays where it is for 6 s; gives up after 30 s. The relay gives
+ * memory back every 5 s, twice after many sessions have ended.
+ */
+static long settle(long below)
+{
+    struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+    long kb = private_dirty(), last = -1;
+    for (int same = 0, tries = 0; same < 60 && tries < 300; tries++) {
+        same = kb == last && kb < below ? same + 1 : 0;
+        last = kb;
+        nanosleep(&pause, NULL);
+        kb = private_dirty();
+    }
+    return kb;
+}
+
+static void parse_options(int argc, char **argv)
+{
+    static const struct option options[] = {{"clients", required_argument, NULL, 'c'},
+                                            {"rounds", required_argument, NULL, 'r'},
+                                            {"warm-up", required_argument, NULL, 'w'},
+                                            {"pid", required_argument, NULL, 'p'},
+                                            {"join", no_argument, NULL, 'j'},
+                                            {"seconds", required_argument, NULL, 's'},
+                                            {NULL, 0, NULL, 0}};
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        switch (c) {
+        case 'c':
+            crowd.clients = atoi(optarg);
+            break;
+        case 'r':
+            crowd.rounds = atoi(optarg);
+            break;
+        case 'w':
+            crowd.warm_up = atoi(optarg);
+            break;
+        case 'p':
+            crowd.pid = atoi(optarg);
+            break;
+        case 'j':
+            crowd.join = true;
+            break;
+        case 's':
+            crowd.seconds = atoi(optarg);
+            break;
+        default:
+            exit(2);
+        }
+    }
+    if (optind + 1 != argc || crowd.clients < 1)
+        die("usage: lumamesh-crowd RELAY-BLOB [--clients N] [--rounds N] [--warm-up N] [--pid PID] [--join] "
+            "[--seconds N]");
+    if (lm_node_config_parse_blob(&crowd.relay, argv[optind], strlen(argv[optind])) != LM_OK)
+        die("that is no relay blob");
+    crowd.relay_addr = crowd.relay.ip.family != LM_AF_NONE ? crowd.relay.ip : crowd.relay.ip6;
+    crowd.relay_addr.port = crowd.relay.port;
+}
+
+int main(int argc, char **argv)
+{
+    if (sodium_init() < 0)
+        die("libsodium does not start");
+    parse_options(argc, argv);
+    crowd.members = calloc((size_t)(crowd.clients + crowd.warm_up), sizeof *crowd.members);
+    if (crowd.members == NULL || lm_sctp_start() != LM_OK)
+        die("out of memory");
+    int clients = crowd.clients;
+    long idle = settle(LONG_MAX);
+    report("idle", 0, now_ms());
+    for (int round = crowd.warm_up > 0 ? 0 : 1; round <= crowd.rounds; round++) {
+        lm_ms start = now_ms();
+        crowd.clients = round == 0 ? crowd.warm_up : clients;
+        open_all();
+        hold(500 + (lm_ms)crowd.seconds * 1000);
+        report("open", round, start);
+        long open = private_dirty();
+        start = now_ms();
+        close_all();
+        settle((idle + open) / 2 + 1);
+        report("closed", round, start);
+    }
+    lm_sctp_stop();
+    free(crowd.members);
+    return 0;
+}
