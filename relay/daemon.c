@@ -65,7 +65,6 @@ static int start_signals(daemon_state *d, lm_error_text *error)
 
 static int start_health(daemon_state *d, lm_error_text *error)
 {
-    char text[LM_ADDR_STRLEN];
     if (d->settings->health_listen.family == LM_AF_NONE)
         return LM_OK;
     d->demo.demo_html = (lm_page_file){lm_demo_html, lm_demo_html_len};
@@ -76,8 +75,6 @@ static int start_health(daemon_state *d, lm_error_text *error)
         return lm_error_text_set(error, result, "the pages cannot be prepared: %s", lm_strerror(result));
     lm_health_config health = {.listen = d->settings->health_listen, .pages = &d->pages, .log = d->log};
     result = lm_health_start(&d->health, &d->loop, &health, error);
-    if (result == LM_OK)
-        LM_LOGI(d->log, "health: http://%s/healthz", lm_addr_format(&d->settings->health_listen, text));
     return result;
 }
 
@@ -92,6 +89,18 @@ static void announce_demo(const lm_addr *listen)
         addr.ip[0] = 127;
     printf("open http://%s/demo in two tabs\n", lm_addr_format(&addr, text));
     fflush(stdout);
+}
+
+/* Said only once everything is there: a start that fails says one line, its error. */
+static void announce(const daemon_state *d)
+{
+    const lm_addr *listen = &d->settings->health_listen;
+    char text[LM_ADDR_STRLEN];
+    LM_LOGI(d->log, "relay is up on UDP port %u", (unsigned)lm_service_port(d->service));
+    if (listen->family != LM_AF_NONE)
+        LM_LOGI(d->log, "health: http://%s/healthz", lm_addr_format(listen, text));
+    if (d->settings->demo)
+        announce_demo(listen);
 }
 
 static void close_handle(uv_handle_t *handle, void *ctx)
@@ -113,8 +122,7 @@ int lm_daemon_run(const lm_settings *settings, const lm_identity *identity, cons
     if (result == LM_OK)
         result = start_health(&d, error);
     if (result == LM_OK) {
-        if (settings->demo)
-            announce_demo(&settings->health_listen);
+        announce(&d);
         uv_run(&d.loop, UV_RUN_DEFAULT);
         LM_LOGI(log, "stopped");
     } else {

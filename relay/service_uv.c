@@ -146,9 +146,13 @@ int lm_service_start(lm_service **service, uv_loop_t *loop, const lm_settings *s
     s->upkeep.data = s;
     uv_timer_start(&s->upkeep, on_upkeep, UPKEEP_INTERVAL, UPKEEP_INTERVAL);
     uv_unref((uv_handle_t *)&s->upkeep);
-    LM_LOGI(log, "relay is up on UDP port %u", (unsigned)lm_udp_port(s->udp));
     *service = s;
     return LM_OK;
+}
+
+uint16_t lm_service_port(const lm_service *s)
+{
+    return lm_udp_port(s->udp);
 }
 
 static void report(void *ctx, const char *name, uint64_t value)

@@ -19,6 +19,9 @@ typedef struct lm_service lm_service;
 int lm_service_start(lm_service **service, uv_loop_t *loop, const lm_settings *settings, const lm_identity *identity,
                      const lm_node_config *config, const lm_log *log, lm_error_text *error);
 
+/* The UDP port that is open. */
+uint16_t lm_service_port(const lm_service *service);
+
 /* Tells the clients, closes everything; the memory is freed by the loop's next turns. service may be NULL. */
 void lm_service_stop(lm_service *service);
 

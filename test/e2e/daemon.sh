@@ -211,6 +211,11 @@ run_second() {
     [ $? -eq 1 ] && [ "$(grep -c . "$dir/err2")" -eq 1 ] && grep -q "127.0.0.1:$port" "$dir/err2"
 }
 check 'a taken HEALTH_LISTEN is an error in one line' run_second
+run_third() {
+    env -i STATE_DIR="$state" UDP_PORT="$udp_port" "$relay" >"$dir/out2" 2>"$dir/err2"
+    [ $? -eq 1 ] && [ "$(grep -c . "$dir/err2")" -eq 1 ] && grep -q "UDP port $udp_port" "$dir/err2"
+}
+check 'a taken UDP_PORT is an error in one line' run_third
 check 'SIGTERM ends it with status 0' stop_relay TERM
 check 'it starts again' start_relay DEMO=1
 check 'DEMO ends the output with where to look' test "$(tail -n 1 "$dir/out")" = \

@@ -5,14 +5,13 @@
  *
  *     lumamesh-crowd RELAY-BLOB [--clients N] [--rounds N] [--warm-up N] [--pid PID] [--join] [--seconds N]
  *
- * prints one JSON object a line: {"stage":"open","round":1,"clients":300,"private_dirty_kb":…,"ms":…}. A warm-up is a round 0
+ * prints one JSON object a line: {"stage":"open","round":1,"clients":300,"rss_kb":…,"private_dirty_kb":…,"ms":…}. A warm-up is a round 0
  * of so many clients, in which the relay touches its static memory and grows its tables.
  */
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <limits.h>
 #include <poll.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -65,28 +64,34 @@ static void die(const char *what)
     exit(1);
 }
 
-/* Private_Dirty of the relay in kB: what it holds for itself, shared libraries left out; -1 without --pid. */
-static long private_dirty(void)
+typedef struct memory {
+    long rss;           /* kB in memory, shared libraries included */
+    long private_dirty; /* kB that the relay holds for itself alone */
+} memory;
+
+/* What the relay holds now; -1 without --pid. */
+static memory relay_memory(void)
 {
     char path[64], line[256];
-    long kb = -1;
+    memory m = {.rss = -1, .private_dirty = -1};
     if (crowd.pid == 0)
-        return -1;
+        return m;
     snprintf(path, sizeof path, "/proc/%d/smaps_rollup", crowd.pid);
     FILE *file = fopen(path, "r");
     if (file == NULL)
         die("the relay's memory cannot be read");
     while (fgets(line, sizeof line, file) != NULL)
-        if (sscanf(line, "Private_Dirty: %ld", &kb) == 1)
-            break;
+        if (sscanf(line, "Rss: %ld", &m.rss) != 1)
+            sscanf(line, "Private_Dirty: %ld", &m.private_dirty);
     fclose(file);
-    return kb;
+    return m;
 }
 
 static void report(const char *stage, int round, lm_ms since)
 {
-    printf("{\"stage\":\"%s\",\"round\":%d,\"clients\":%d,\"private_dirty_kb\":%ld,\"ms\":%llu}\n", stage, round,
-           crowd.clients, private_dirty(), (unsigned long long)(now_ms() - since));
+    memory m = relay_memory();
+    printf("{\"stage\":\"%s\",\"round\":%d,\"clients\":%d,\"rss_kb\":%ld,\"private_dirty_kb\":%ld,\"ms\":%llu}\n", stage,
+           round, crowd.clients, m.rss, m.private_dirty, (unsigned long long)(now_ms() - since));
     fflush(stdout);
 }
 
@@ -232,17 +237,16 @@ static void hold(lm_ms ms)
  * Waits until the relay's memory has fallen below a mark and stays where it is for 6 s; gives up after 30 s. The relay gives
  * memory back every 5 s, twice after many sessions have ended.
  */
-static long settle(long below)
+static void settle(long below)
 {
     struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
-    long kb = private_dirty(), last = -1;
-    for (int same = 0, tries = 0; same < 60 && tries < 300; tries++) {
+    long last = -1;
+    for (int same = 0, tries = 0; crowd.pid != 0 && same < 60 && tries < 300; tries++) {
+        long kb = relay_memory().private_dirty;
         same = kb == last && kb < below ? same + 1 : 0;
         last = kb;
         nanosleep(&pause, NULL);
-        kb = private_dirty();
     }
-    return kb;
 }
 
 static void parse_options(int argc, char **argv)
@@ -296,7 +300,7 @@ int main(int argc, char **argv)
     if (crowd.members == NULL || lm_sctp_start() != LM_OK)
         die("out of memory");
     int clients = crowd.clients;
-    long idle = settle(LONG_MAX);
+    long idle = relay_memory().private_dirty;
     report("idle", 0, now_ms());
     for (int round = crowd.warm_up > 0 ? 0 : 1; round <= crowd.rounds; round++) {
         lm_ms start = now_ms();
@@ -304,7 +308,7 @@ int main(int argc, char **argv)
         open_all();
         hold(500 + (lm_ms)crowd.seconds * 1000);
         report("open", round, start);
-        long open = private_dirty();
+        long open = relay_memory().private_dirty;
         start = now_ms();
         close_all();
         settle((idle + open) / 2 + 1);

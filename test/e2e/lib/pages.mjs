@@ -23,7 +23,8 @@ const POLICY = [
 export async function servePages(files = {}) {
   const server = createServer(async ({ url }, response) => {
     const path = url.split('?')[0];
-    let body = { '/': '<!doctype html><title>test</title>', ...files }[path];
+    // The icon keeps Chromium from asking for /favicon.ico, which it does or not as it likes.
+    let body = { '/': '<!doctype html><link rel="icon" href="data:,"><title>test</title>', ...files }[path];
     let type = extname(path);
     if (path === '/demo') type = '.html';
     if (body === undefined && (path === '/demo' || /^\/demo\/[a-z]+\.js$/.test(path))) {
