@@ -230,5 +230,12 @@ check 'the library is served' test -s "$dir/page"
 check 'SIGINT ends it with status 0' stop_relay INT
 check 'it logs with time and level' grep -qE '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z info ' "$dir/err"
 
+# The README's table and --help name the same settings.
+run_relay "$relay" --help
+sed -n 's/^  --\([a-z0-9-]*\).*/\1/p' "$dir/out" | grep -vE '^(help|version|print-)' | tr 'a-z-' 'A-Z_' | sort >"$dir/help.names"
+sed -n '/^| variable/,/^$/p' "$(dirname "$0")/../../README.md" | sed -n 's/^| \(`[^|]*\)|.*/\1/p' | tr -d '`, ' |
+    sed 's/CERT_FILEKEY_FILENODE_KEY/CERT_FILE\nKEY_FILE\nNODE_KEY/' | sort >"$dir/readme.names"
+check 'the README names the settings that --help names' cmp "$dir/help.names" "$dir/readme.names"
+
 echo "1..$tests"
 [ $failed -eq 0 ]
