@@ -1,4 +1,11 @@
-/* The one file that includes usrsctp, and so the one with state that is global to the process. */
+/*
+ * The one file that includes usrsctp, and so the one with state that is global to the process.
+ *
+ * usrsctp tells associations apart by the peer's address and port. Its addresses are looked up in lists, once for each
+ * association of the list that it walks: with one address an association, a packet of unknown tag cost 20 ms among 1,000
+ * sessions, and each address given back woke a thread of usrsctp's own. So all peers share one address here, and each
+ * has a port of its own, which usrsctp hashes; on the wire both ports are 5000.
+ */
 #include "webrtc/sctp.h"
 
 #include <errno.h>
@@ -43,43 +50,87 @@
 /* Level 1 of RFC 6458 section 8.1.20: a message that comes in pieces holds up its own association alone. */
 #define FRAGMENT_INTERLEAVE 1
 
+/* The address that all peers share; an opaque number, since HEARTBEAT sends it to the peer. */
+#define PEERS ((void *)(uintptr_t)1)
+
+/* Buckets of usrsctp's table of associations by port. */
+#define TABLE_SIZE 1024
+
+/* The common header, RFC 9260 section 3.1: ports, verification tag, checksum. */
 #define COMMON_HEADER_LEN 12
+#define SOURCE_PORT_OFFSET 0
+#define DESTINATION_PORT_OFFSET 2
+#define TAG_OFFSET 4
 #define CHECKSUM_OFFSET 8
+#define CHUNK_HEADER_LEN 4
+
+/* Chunk types, RFC 9260 section 3.2. */
+#define CHUNK_INIT 1
+#define CHUNK_ABORT 6
+#define CHUNK_SHUTDOWN_COMPLETE 14
+
+/* "User-Initiated Abort", RFC 9260 section 3.3.10.12. */
+#define CAUSE_USER_ABORT 12
+
+/* Flag of ABORT and SHUTDOWN COMPLETE: the tag is that of the receiver's own packets (RFC 9260 section 8.5.1). */
+#define FLAG_T 1
 
 struct lm_sctp_assoc {
-    uintptr_t id; /* what usrsctp knows as the peer's "address"; an opaque number, since HEARTBEAT sends it to the peer */
+    uint16_t port; /* what usrsctp knows as the peer's port, its only name there */
     const lm_sctp_handler *handler;
     void *user;
     sctp_assoc_t usrsctp_id; /* 0 until the association is up */
+    uint32_t tag;            /* of packets to us, as on the wire; 0 until it is known */
+    uint32_t peer_tag;       /* of packets to the peer; 0 until there was one, and when the peer is gone */
+    bool ended;              /* `down` or `too_big` has been said: nothing more will be */
     bool blocked;            /* a send met a full buffer */
-    bool muted;              /* being freed: packets that usrsctp still wants to send are dropped */
+    bool muted;              /* aborted: packets that usrsctp still wants to send are dropped */
     UT_hash_handle hh;
 };
 
 static struct {
     unsigned users;
     struct socket *socket;
-    lm_sctp_assoc *assocs; /* by id */
-    uintptr_t last_id;
+    lm_sctp_assoc *assocs; /* by port */
+    uint16_t last_port;
+    uint32_t input_tag; /* verification tag of the packet that usrsctp was given last */
     lm_ms now;         /* latest time seen */
     lm_ms ticked;      /* when usrsctp's timers ran last */
     lm_ms active;      /* when the last packet came or went */
-    uint32_t rejected; /* usrsctp's count of packets that belong to no association */
     uint8_t message[LM_WEBRTC_MESSAGE_MAX + 1];
 } endpoint;
 
-static lm_sctp_assoc *find(uintptr_t id)
+static lm_sctp_assoc *find(uint16_t port)
 {
     lm_sctp_assoc *assoc;
-    HASH_FIND(hh, endpoint.assocs, &id, sizeof id, assoc);
+    HASH_FIND(hh, endpoint.assocs, &port, sizeof port, assoc);
     return assoc;
 }
 
-static struct sockaddr_conn address(uintptr_t id)
+static struct sockaddr_conn address(void *addr, uint16_t port)
 {
-    struct sockaddr_conn addr = {.sconn_family = AF_CONN, .sconn_port = htons(LM_SCTP_PORT)};
-    addr.sconn_addr = (void *)id;
-    return addr;
+    struct sockaddr_conn result = {.sconn_family = AF_CONN, .sconn_port = htons(port)};
+    result.sconn_addr = addr;
+    return result;
+}
+
+static void put_port(uint8_t *packet, size_t offset, uint16_t port)
+{
+    packet[offset] = (uint8_t)(port >> 8);
+    packet[offset + 1] = (uint8_t)port;
+}
+
+static uint16_t get_port(const uint8_t *packet, size_t offset)
+{
+    return (uint16_t)(packet[offset] << 8 | packet[offset + 1]);
+}
+
+/* Four bytes as they are: tags are only ever compared and sent back. */
+static uint32_t get_word(const uint8_t *packet, size_t offset)
+{
+    uint32_t word;
+    memcpy(&word, packet + offset, sizeof word);
+    return word;
 }
 
 /* CRC32c of a packet whose checksum field counts as zero (RFC 9260 section 6.8 and appendix A). */
@@ -89,18 +140,44 @@ static uint32_t checksum(uint8_t *packet, size_t len)
     return usrsctp_crc32c(packet, len);
 }
 
-static int output(void *addr, void *packet, size_t len, uint8_t tos, uint8_t set_df)
+static void seal(uint8_t *packet, size_t len)
 {
-    lm_sctp_assoc *assoc = find((uintptr_t)addr);
+    uint32_t crc = checksum(packet, len);
+    memcpy(packet + CHECKSUM_OFFSET, &crc, sizeof crc);
+}
+
+static int output(void *addr, void *data, size_t len, uint8_t tos, uint8_t set_df)
+{
+    uint8_t *packet = data;
+    (void)addr;
     (void)tos;
     (void)set_df;
-    if (assoc == NULL || assoc->muted || len < COMMON_HEADER_LEN)
+    if (len < COMMON_HEADER_LEN + CHUNK_HEADER_LEN)
         return 0;
-    uint32_t crc = checksum(packet, len);
-    memcpy((uint8_t *)packet + CHECKSUM_OFFSET, &crc, sizeof crc);
+    lm_sctp_assoc *assoc = find(get_port(packet, DESTINATION_PORT_OFFSET));
+    if (assoc == NULL || assoc->muted)
+        return 0;
+    if (get_word(packet, TAG_OFFSET) != 0)
+        assoc->peer_tag = get_word(packet, TAG_OFFSET);
+    else if (packet[COMMON_HEADER_LEN] == CHUNK_INIT && len >= COMMON_HEADER_LEN + CHUNK_HEADER_LEN + 4)
+        assoc->tag = get_word(packet, COMMON_HEADER_LEN + CHUNK_HEADER_LEN); /* the initiate tag */
+    put_port(packet, DESTINATION_PORT_OFFSET, LM_SCTP_PORT);
+    seal(packet, len);
     endpoint.active = endpoint.now;
     assoc->handler->output(assoc->user, packet, len);
     return 0;
+}
+
+/* Writes a packet with an ABORT chunk. */
+static size_t write_abort(uint8_t packet[COMMON_HEADER_LEN + 8], uint16_t source, uint32_t tag)
+{
+    static const uint8_t chunk[8] = {CHUNK_ABORT, 0, 0, 8, 0, CAUSE_USER_ABORT, 0, 4};
+    put_port(packet, SOURCE_PORT_OFFSET, source);
+    put_port(packet, DESTINATION_PORT_OFFSET, LM_SCTP_PORT);
+    memcpy(packet + TAG_OFFSET, &tag, sizeof tag);
+    memcpy(packet + COMMON_HEADER_LEN, chunk, sizeof chunk);
+    seal(packet, COMMON_HEADER_LEN + sizeof chunk);
+    return COMMON_HEADER_LEN + sizeof chunk;
 }
 
 static int set_option(struct socket *socket, int level, int name, const void *value, size_t len)
@@ -149,9 +226,11 @@ int lm_sctp_start(void)
     usrsctp_sysctl_set_sctp_blackhole(2); /* no answer to packets of no association */
     /* No quarantine for verification tags: DTLS keeps late packets of an old association out (RFC 8261 section 5). */
     usrsctp_sysctl_set_sctp_vtag_time_wait(0);
-    usrsctp_enable_crc32c_offload();      /* the checksum is checked here, where a bad one can be counted */
+    usrsctp_tunable_set_sctp_pcbtblsize(TABLE_SIZE);
+    usrsctp_enable_crc32c_offload(); /* the checksum is checked here, where a bad one can be counted */
+    usrsctp_register_address(PEERS);
 
-    struct sockaddr_conn any = address(0);
+    struct sockaddr_conn any = address(NULL, LM_SCTP_PORT);
     endpoint.socket = usrsctp_socket(AF_CONN, SOCK_SEQPACKET, IPPROTO_SCTP, NULL, NULL, 0, NULL);
     if (endpoint.socket == NULL || configure(endpoint.socket) ||
         usrsctp_set_non_blocking(endpoint.socket, 1) != 0 ||
@@ -178,40 +257,45 @@ void lm_sctp_stop(void)
 
 int lm_sctp_open(lm_sctp_assoc **out, const lm_sctp_handler *handler, void *user)
 {
+    if (HASH_COUNT(endpoint.assocs) >= UINT16_MAX) /* port 0 is none */
+        return LM_ENOMEM;
     lm_sctp_assoc *assoc = calloc(1, sizeof *assoc);
     if (assoc == NULL)
         return LM_ENOMEM;
-    assoc->id = ++endpoint.last_id;
+    do
+        assoc->port = ++endpoint.last_port;
+    while (assoc->port == 0 || find(assoc->port) != NULL);
     assoc->handler = handler;
     assoc->user = user;
-    HASH_ADD(hh, endpoint.assocs, id, sizeof assoc->id, assoc);
-    usrsctp_register_address((void *)assoc->id);
+    HASH_ADD(hh, endpoint.assocs, port, sizeof assoc->port, assoc);
+    if (assoc->hh.tbl == NULL) {
+        free(assoc);
+        return LM_ENOMEM;
+    }
     *out = assoc;
     return LM_OK;
 }
 
 int lm_sctp_connect(lm_sctp_assoc *assoc)
 {
-    struct sockaddr_conn peer = address(assoc->id);
+    struct sockaddr_conn peer = address(PEERS, assoc->port);
     if (usrsctp_connect(endpoint.socket, (struct sockaddr *)&peer, sizeof peer) != 0 && errno != EINPROGRESS)
         return LM_EIO;
     return LM_OK;
 }
 
-/* The association's id in usrsctp, also while it is still being set up; 0 if it knows none. */
-static sctp_assoc_t usrsctp_id(const lm_sctp_assoc *assoc)
-{
-    struct sockaddr_conn peer = address(assoc->id);
-    return assoc->usrsctp_id != 0 ? assoc->usrsctp_id
-                                  : usrsctp_getassocid(endpoint.socket, (struct sockaddr *)&peer);
-}
-
+/*
+ * The ABORT is made here: usrsctp's own way to ask for one is its send call, which refuses while the stream that it names
+ * is being reset, as it is when a closed channel ends its session.
+ */
 void lm_sctp_abort(lm_sctp_assoc *assoc)
 {
-    struct sctp_sndinfo info = {.snd_flags = SCTP_ABORT, .snd_assoc_id = usrsctp_id(assoc)};
-    if (info.snd_assoc_id != 0)
-        usrsctp_sendv(endpoint.socket, "", 0, NULL, 0, &info, sizeof info, SCTP_SENDV_SNDINFO, 0);
-    assoc->usrsctp_id = 0;
+    uint8_t packet[COMMON_HEADER_LEN + 8];
+    if (assoc->muted || assoc->peer_tag == 0)
+        return;
+    size_t len = write_abort(packet, LM_SCTP_PORT, assoc->peer_tag);
+    assoc->handler->output(assoc->user, packet, len);
+    assoc->muted = true;
 }
 
 static void on_change(lm_sctp_assoc *assoc, const struct sctp_assoc_change *change)
@@ -219,12 +303,15 @@ static void on_change(lm_sctp_assoc *assoc, const struct sctp_assoc_change *chan
     switch (change->sac_state) {
     case SCTP_COMM_UP:
         assoc->usrsctp_id = change->sac_assoc_id;
+        if (assoc->tag == 0) /* the passive side: the cookie that was taken had the right tag */
+            assoc->tag = endpoint.input_tag;
         assoc->handler->up(assoc->user);
         break;
     case SCTP_COMM_LOST:
     case SCTP_SHUTDOWN_COMP:
     case SCTP_CANT_STR_ASSOC:
-    case SCTP_RESTART: /* a peer that starts over has lost its channel */
+        assoc->ended = true;
+        assoc->peer_tag = 0;
         assoc->handler->down(assoc->user);
         break;
     default:
@@ -274,29 +361,31 @@ static void deliver(void)
                                   (struct sockaddr *)&from, &from_len, &info, &info_len, &info_type, &flags);
         if (n < 0 || (n == 0 && info_type == SCTP_RECVV_NOINFO && flags == 0))
             return;
-        lm_sctp_assoc *assoc = find((uintptr_t)from.sconn_addr);
-        if (assoc == NULL)
+        lm_sctp_assoc *assoc = find(ntohs(from.sconn_port));
+        if (assoc == NULL || assoc->ended)
             continue;
-        if (flags & MSG_NOTIFICATION)
+        if (flags & MSG_NOTIFICATION) {
             on_notification(assoc, endpoint.message, (size_t)n);
-        else if (!(flags & MSG_EOR) || n > LM_WEBRTC_MESSAGE_MAX)
+        } else if (!(flags & MSG_EOR) || n > LM_WEBRTC_MESSAGE_MAX) {
+            assoc->ended = true; /* what comes next is the rest of this message, but looks like a whole one */
             assoc->handler->too_big(assoc->user);
-        else if (info_type == SCTP_RECVV_RCVINFO)
+        } else if (info_type == SCTP_RECVV_RCVINFO) {
             assoc->handler->message(assoc->user, info.rcv_sid, ntohl(info.rcv_ppid), endpoint.message, (size_t)n);
+        }
     }
 }
 
 void lm_sctp_close(lm_sctp_assoc *assoc)
 {
+    uint8_t packet[COMMON_HEADER_LEN + 8];
     if (assoc == NULL)
         return;
-    assoc->muted = true;
-    lm_sctp_abort(assoc);
-    usrsctp_deregister_address((void *)assoc->id);
-    HASH_DELETE(hh, endpoint.assocs, assoc);
+    HASH_DELETE(hh, endpoint.assocs, assoc); /* packets that usrsctp still wants to send have nowhere to go */
+    /* As if the peer had aborted: unlike its own calls, this frees usrsctp's half at once and whatever its state is. */
+    if (assoc->tag != 0)
+        usrsctp_conninput(PEERS, packet, write_abort(packet, assoc->port, assoc->tag), 0);
     free(assoc);
     deliver(); /* what is left is for nobody */
-    endpoint.active = endpoint.now;
 }
 
 static void advance(lm_ms now)
@@ -315,24 +404,39 @@ static uint32_t rejected_packets(void)
     return stat.sctps_outoftheblue + stat.sctps_badvtag + stat.sctps_hdrops;
 }
 
+/*
+ * True when the verification tag may be right (RFC 9260 section 8.5). Once the association is up it is known; INIT and the
+ * cookie of a restart have others, but no WebRTC peer starts its association over. What is refused here does not reach
+ * usrsctp, which would search all associations for it.
+ */
+static bool tag_fits(const lm_sctp_assoc *assoc, const uint8_t *packet)
+{
+    uint32_t tag = get_word(packet, TAG_OFFSET);
+    uint8_t type = packet[COMMON_HEADER_LEN], flags = packet[COMMON_HEADER_LEN + 1];
+    if (assoc->usrsctp_id == 0 || tag == assoc->tag)
+        return true;
+    return (type == CHUNK_ABORT || type == CHUNK_SHUTDOWN_COMPLETE) && (flags & FLAG_T) && tag == assoc->peer_tag;
+}
+
 int lm_sctp_input(lm_sctp_assoc *assoc, lm_ms now, const uint8_t *packet, size_t len)
 {
     uint8_t copy[2048];
-    uint32_t sent_crc;
-    if (len < COMMON_HEADER_LEN + 4 || len > sizeof copy)
+    if (assoc->ended || assoc->muted)
+        return LM_ECLOSED;
+    if (len < COMMON_HEADER_LEN + CHUNK_HEADER_LEN || len > sizeof copy)
         return LM_EMALFORMED;
     memcpy(copy, packet, len);
-    memcpy(&sent_crc, copy + CHECKSUM_OFFSET, sizeof sent_crc);
-    if (copy[0] << 8 != (LM_SCTP_PORT & 0xFF00) || copy[1] != (LM_SCTP_PORT & 0xFF) ||
-        copy[2] << 8 != (LM_SCTP_PORT & 0xFF00) || copy[3] != (LM_SCTP_PORT & 0xFF) ||
-        checksum(copy, len) != sent_crc)
+    if (get_port(copy, SOURCE_PORT_OFFSET) != LM_SCTP_PORT || get_port(copy, DESTINATION_PORT_OFFSET) != LM_SCTP_PORT ||
+        checksum(copy, len) != get_word(packet, CHECKSUM_OFFSET) || !tag_fits(assoc, copy))
         return LM_EMALFORMED;
+    put_port(copy, SOURCE_PORT_OFFSET, assoc->port);
 
     advance(now);
     endpoint.active = endpoint.now;
-    endpoint.rejected = rejected_packets();
-    usrsctp_conninput((void *)assoc->id, copy, len, 0);
-    int result = rejected_packets() == endpoint.rejected ? LM_OK : LM_EMALFORMED;
+    endpoint.input_tag = get_word(copy, TAG_OFFSET);
+    uint32_t rejected = rejected_packets();
+    usrsctp_conninput(PEERS, copy, len, 0);
+    int result = rejected_packets() == rejected ? LM_OK : LM_EMALFORMED;
     deliver();
     if (assoc->blocked) {
         assoc->blocked = false;
@@ -381,8 +485,7 @@ int lm_sctp_reset_stream(lm_sctp_assoc *assoc, uint16_t stream)
 lm_ms lm_sctp_next_timeout(void)
 {
     bool active = endpoint.now - endpoint.active < ACTIVE_FOR;
-    /* For a while after the last association has gone, too: usrsctp leaves part of its tidying up to its timers. */
-    if (endpoint.users == 0 || (endpoint.assocs == NULL && !active))
+    if (endpoint.assocs == NULL)
         return LM_MS_NEVER;
     return endpoint.ticked + (active ? TICK_ACTIVE : TICK_QUIET);
 }

@@ -22,15 +22,16 @@
 typedef struct lm_sctp_assoc lm_sctp_assoc;
 
 /*
- * What an association tells its owner. All are called from within lm_sctp_input(), _connect(), _send(), _reset_stream(),
- * _abort() and lm_sctp_timeout(), and must call no function of this header.
+ * What an association tells its owner. `output` is called from within every function below but lm_sctp_open(), and must
+ * call none of them. The others are called from within lm_sctp_input(), lm_sctp_timeout() and the lm_sctp_close() of any
+ * association, and may call lm_sctp_send() and lm_sctp_reset_stream(), but must leave lm_sctp_close() for later.
  */
 typedef struct lm_sctp_handler {
     void (*output)(void *user, const uint8_t *packet, size_t len); /* one packet to send, borrowed */
     void (*up)(void *user);                                        /* the association is established */
     /* One whole message of up to LM_WEBRTC_MESSAGE_MAX bytes, borrowed. */
     void (*message)(void *user, uint16_t stream, uint32_t ppid, const uint8_t *data, size_t len);
-    void (*too_big)(void *user);                   /* a longer one began: the association is of no use any more */
+    void (*too_big)(void *user);                   /* a longer one began: nothing more will come */
     void (*reset)(void *user, uint16_t stream);    /* the peer reset its outgoing stream (RFC 6525) */
     void (*writable)(void *user);                  /* lm_sctp_send() may be tried again after LM_EAGAIN */
     void (*down)(void *user);                      /* the peer aborted or shut down, or it timed out */
@@ -42,7 +43,7 @@ int lm_sctp_start(void);
 /* One user less. Its associations must have been closed. */
 void lm_sctp_stop(void);
 
-/* A new association that waits for the peer's INIT. handler is borrowed for its life. LM_ENOMEM. */
+/* A new association that waits for the peer's INIT. handler is borrowed for its life. LM_ENOMEM, also for the 65,536th. */
 int lm_sctp_open(lm_sctp_assoc **assoc, const lm_sctp_handler *handler, void *user);
 
 /* Sends INIT: the active side. LM_EIO. */
@@ -55,8 +56,9 @@ void lm_sctp_abort(lm_sctp_assoc *assoc);
 void lm_sctp_close(lm_sctp_assoc *assoc);
 
 /*
- * Takes one SCTP packet, borrowed. LM_EMALFORMED: too short, wrong ports or checksum, or nobody's verification tag
- * (RFC 9260 section 8.5), dropped.
+ * Takes one SCTP packet, borrowed. LM_EMALFORMED: too short, wrong ports, checksum or verification tag (RFC 9260
+ * section 8.5), dropped; so is the INIT of a peer that wants to start an association over. LM_ECLOSED after `down`,
+ * `too_big` or lm_sctp_abort().
  */
 int lm_sctp_input(lm_sctp_assoc *assoc, lm_ms now, const uint8_t *packet, size_t len);
 
@@ -69,7 +71,7 @@ int lm_sctp_send(lm_sctp_assoc *assoc, lm_ms now, uint16_t stream, uint32_t ppid
 /* Resets the outgoing stream: closes a data channel (RFC 8831 section 6.7). LM_EIO. */
 int lm_sctp_reset_stream(lm_sctp_assoc *assoc, uint16_t stream);
 
-/* When the endpoint's timers have to run: LM_MS_NEVER while there has been no association for a while. */
+/* When the endpoint's timers have to run: LM_MS_NEVER while there is no association. */
 lm_ms lm_sctp_next_timeout(void);
 void lm_sctp_timeout(lm_ms now);
 
