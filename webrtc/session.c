@@ -9,6 +9,8 @@
 /* Longest plaintext of a record taken, in bytes: nobody's path carries a datagram this long in one piece. */
 #define PLAINTEXT_MAX 2048
 
+_Static_assert(LM_SCTP_STREAMS <= 32, "lm_session.closing has a bit for each stream");
+
 typedef struct lm_pending {
     struct lm_pending *next;
     size_t len;
@@ -176,8 +178,11 @@ static void on_dtls_output(void *user, const uint8_t *data, size_t len)
 static void on_sctp_output(void *user, const uint8_t *packet, size_t len)
 {
     lm_session *s = user;
-    if (lm_dtls_write(s->dtls, s->now, packet, len) != LM_OK)
-        s->env->stats.drops.output_full++;
+    if (lm_dtls_write(s->dtls, s->now, packet, len) == LM_OK)
+        return;
+    s->env->stats.drops.output_full++;
+    if (lm_dtls_get_state(s->dtls) == LM_DTLS_FAILED) /* consent checks alone would keep the session for ever */
+        lm_session_end(s, LM_CLOSE_PROTOCOL);
 }
 
 static void flush_pending(lm_session *s)
@@ -193,7 +198,7 @@ static void flush_pending(lm_session *s)
             return;
         }
         s->env->stats.messages_out++;
-        s->pending_bytes -= message->len;
+        s->pending_bytes -= sizeof *message + message->len;
         s->pending_first = message->next;
         if (s->pending_first == NULL)
             s->pending_last = NULL;
@@ -208,7 +213,8 @@ int lm_session_send(lm_session *s, lm_ms now, const uint8_t *data, size_t len)
         return LM_ENOTFOUND;
     if (len > LM_WEBRTC_MESSAGE_MAX)
         return LM_ETOOBIG;
-    if (s->pending_bytes + len > LM_WEBRTC_SEND_QUEUE_MAX) {
+    /* The queue's own overhead counts too, or messages of a byte or of none would not be bounded by their bytes. */
+    if (s->pending_bytes + sizeof(lm_pending) + len > LM_WEBRTC_SEND_QUEUE_MAX) {
         lm_session_end(s, LM_CLOSE_SLOW_READER);
         return LM_ELIMIT;
     }
@@ -224,12 +230,18 @@ int lm_session_send(lm_session *s, lm_ms now, const uint8_t *data, size_t len)
     else
         s->pending_first = message;
     s->pending_last = message;
-    s->pending_bytes += len;
+    s->pending_bytes += sizeof *message + len;
     flush_pending(s);
     return LM_OK;
 }
 
 /* --- up: what SCTP says --- */
+
+/* The bit of a stream in `closing`; 0 for a stream that no association here has. */
+static uint32_t stream_bit(uint16_t stream)
+{
+    return stream < LM_SCTP_STREAMS ? UINT32_C(1) << stream : 0;
+}
 
 static void on_up(void *user)
 {
@@ -249,6 +261,7 @@ static void on_dcep(lm_session *s, uint16_t stream, const uint8_t *data, size_t 
                 msg.label_len == strlen(LM_SESSION_LABEL) && memcmp(msg.label, LM_SESSION_LABEL, msg.label_len) == 0;
     if (!ours) {
         s->env->stats.drops.channel++;
+        s->closing |= stream_bit(stream);
         lm_sctp_reset_stream(s->sctp, stream);
         return;
     }
@@ -258,6 +271,7 @@ static void on_dcep(lm_session *s, uint16_t stream, const uint8_t *data, size_t 
         return;
     }
     s->stream = stream;
+    s->closing &= ~stream_bit(stream);
     s->env->stats.sessions_opened++;
     set_state(s, LM_SESSION_OPEN);
 }
@@ -297,7 +311,14 @@ static void on_reset(void *user, uint16_t stream)
     lm_session *s = user;
     if (s->state == LM_SESSION_ENDED)
         return;
-    lm_sctp_reset_stream(s->sctp, stream); /* RFC 8831 section 6.7: reset the other direction too */
+    /*
+     * RFC 8831 section 6.7: reset the other direction too. Where that was done first, this is the peer's answer; one more
+     * reset could meet the next channel, since the peer may use the stream again now.
+     */
+    if (s->closing & stream_bit(stream))
+        s->closing &= ~stream_bit(stream);
+    else
+        lm_sctp_reset_stream(s->sctp, stream);
     if (s->state == LM_SESSION_OPEN && stream == s->stream)
         lm_session_end(s, LM_CLOSE_REMOTE);
 }
@@ -426,6 +447,6 @@ bool lm_session_settle(lm_session *s, lm_ms now)
     lm_ms at = next_deadline(s);
     if ((s->deadline.slot == 0 || at < s->deadline.at) &&
         lm_deadlines_set(&s->env->deadlines, &s->deadline, at) != LM_OK)
-        lm_session_end(s, LM_CLOSE_HANDSHAKE);
-    return s->state == LM_SESSION_ENDED;
+        lm_session_end(s, LM_CLOSE_HANDSHAKE); /* it is unsettled again then, and comes back here to be ended */
+    return false;
 }

@@ -67,10 +67,11 @@ struct lm_session {
     bool nominated;
     lm_dtls *dtls;
     lm_sctp_assoc *sctp;
-    uint16_t stream; /* of the channel, once open */
+    uint16_t stream;  /* of the channel, once open */
+    uint32_t closing; /* a bit for each stream that was reset here and not yet by the peer */
     struct lm_pending *pending_first; /* messages that wait for room in SCTP's buffer */
     struct lm_pending *pending_last;
-    size_t pending_bytes;
+    size_t pending_bytes; /* with their overhead */
     lm_deadline deadline;
     lm_session *next_unsettled;
     bool unsettled;

@@ -26,7 +26,7 @@
 typedef struct end {
     lm_sctp_assoc *assoc;
     struct end *peer;
-    bool deaf;       /* packets to it are lost */
+    bool deaf; /* packets to it are lost */
     unsigned up, down, too_big, resets, writable, messages, packets;
     uint32_t reset_streams; /* a bit for each */
     uint16_t stream;        /* of the last message, as all that follows */
@@ -211,7 +211,8 @@ static void sixteen_streams_keep_boundaries_order_and_ppid(void **state)
             uint8_t message[300];
             size_t len = 1 + stream * 17 + round;
             memset(message, (int)round, sizeof message);
-            assert_int_equal(lm_sctp_send(a->assoc, now, stream, LM_PPID_STRING + round % 3, message, len), LM_OK);
+            assert_int_equal(lm_sctp_send(a->assoc, now, stream, LM_PPID_STRING + round % 3, message, len),
+                             LM_OK);
             pump();
             assert_int_equal(a->peer->messages, round * LM_SCTP_STREAMS + stream + 1u);
             assert_int_equal(a->peer->stream, stream);
@@ -222,7 +223,8 @@ static void sixteen_streams_keep_boundaries_order_and_ppid(void **state)
     }
     for (unsigned i = 0; i < LM_SCTP_STREAMS; i++)
         assert_int_equal(a->peer->in_order[i], 10);
-    assert_int_equal(lm_sctp_send(a->assoc, now, LM_SCTP_STREAMS, LM_PPID_STRING, (const uint8_t *)"x", 1), LM_ECLOSED);
+    assert_int_equal(lm_sctp_send(a->assoc, now, LM_SCTP_STREAMS, LM_PPID_STRING, (const uint8_t *)"x", 1),
+                     LM_ECLOSED);
     free_pair(a);
 }
 
@@ -285,7 +287,8 @@ static void a_full_buffer_says_again_and_writable_comes_when_there_is_room(void 
     end *a = make_pair();
     int error, sent = 0;
     (void)state;
-    while ((error = lm_sctp_send(a->assoc, now, 0, LM_PPID_STRING, message, sizeof message)) == LM_OK && sent < 100)
+    while ((error = lm_sctp_send(a->assoc, now, 0, LM_PPID_STRING, message, sizeof message)) == LM_OK &&
+           sent < 100)
         sent++;
     assert_int_equal(error, LM_EAGAIN);
     assert_int_equal(sent, 2); /* 128 kB of buffer */
@@ -348,7 +351,8 @@ static void abort_is_told_to_the_peer_and_ends_both(void **state)
     pump();
     assert_int_equal(a->peer->down, 1);
     assert_int_equal(a->down, 0);
-    assert_int_equal(lm_sctp_send(a->peer->assoc, now, 0, LM_PPID_STRING, (const uint8_t *)"x", 1), LM_ECLOSED);
+    assert_int_equal(lm_sctp_send(a->peer->assoc, now, 0, LM_PPID_STRING, (const uint8_t *)"x", 1),
+                     LM_ECLOSED);
     unsigned packets = a->peer->packets;
     lm_sctp_abort(a->peer->assoc); /* nobody is there to be told */
     assert_int_equal(a->peer->packets, packets);
@@ -445,7 +449,8 @@ static void what_is_not_of_the_association_is_malformed_and_harmless(void **stat
         assert_int_equal(lm_sctp_input(b->assoc, now, bytes, len), LM_EMALFORMED);
         bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
-    for (size_t offset = 0; offset < 8; offset++) { /* ports and tag are wrong even if the checksum is right */
+    for (size_t offset = 0; offset < 8;
+         offset++) { /* ports and tag are wrong even if the checksum is right */
         bytes[offset] ^= 1;
         seal(bytes, len);
         assert_int_equal(lm_sctp_input(b->assoc, now, bytes, len), LM_EMALFORMED);
@@ -469,7 +474,8 @@ static void what_is_not_of_the_association_is_malformed_and_harmless(void **stat
 
 static void captured_inits_are_answered_and_the_rest_of_their_session_is_not(void **state)
 {
-    static const char *const rest[] = {"sack", "heartbeat", "reconfig", "abort", "dcep-open", "text-hello", "cookie-echo"};
+    static const char *const rest[] = {"sack",      "heartbeat",  "reconfig",   "abort",
+                                       "dcep-open", "text-hello", "cookie-echo"};
     static const char *const browsers[] = {"chromium156", "firefox153"};
     char path[512];
     size_t len;
@@ -480,7 +486,8 @@ static void captured_inits_are_answered_and_the_rest_of_their_session_is_not(voi
             snprintf(path, sizeof path, CAPTURES "%s-sctp-%s.hex", browsers[b], rest[i]);
             uint8_t *data = test_read_hex(path, &len);
             int result = lm_sctp_input(e->assoc, now, data, len);
-            if (strcmp(rest[i], "cookie-echo") != 0) /* usrsctp has no counter for a cookie that it did not make */
+            if (strcmp(rest[i], "cookie-echo") !=
+                0) /* usrsctp has no counter for a cookie that it did not make */
                 assert_int_equal(result, LM_EMALFORMED);
             assert_int_equal(e->packets, 0);
             free(data);
@@ -489,9 +496,9 @@ static void captured_inits_are_answered_and_the_rest_of_their_session_is_not(voi
         uint8_t *data = test_read_hex(path, &len);
         assert_int_equal(lm_sctp_input(e->assoc, now, data, len), LM_OK);
         assert_int_equal(e->packets, 1);
-        assert_int_equal(e->sent[CHUNK_TYPE_OFFSET], 2);   /* INIT ACK */
-        assert_memory_equal(e->sent, data, 4);             /* both ports are 5000 */
-        assert_memory_equal(e->sent + 4, data + 16, 4);    /* under the initiate tag of the INIT */
+        assert_int_equal(e->sent[CHUNK_TYPE_OFFSET], 2); /* INIT ACK */
+        assert_memory_equal(e->sent, data, 4);           /* both ports are 5000 */
+        assert_memory_equal(e->sent + 4, data + 16, 4);  /* under the initiate tag of the INIT */
         assert_int_equal(e->sent[24] << 8 | e->sent[25], LM_SCTP_STREAMS); /* outbound */
         assert_int_equal(e->sent[26] << 8 | e->sent[27], LM_SCTP_STREAMS); /* and inbound */
         assert_int_equal(e->up, 0);
@@ -535,7 +542,8 @@ static void an_abort_with_the_t_bit_and_the_peers_own_tag_counts(void **state)
     free_pair(a);
 }
 
-/* One client must not be able to hold up all others: packets of no use cost the same however many associations there are. */
+/* One client must not be able to hold up all others: packets of no use cost the same however many
+ * associations there are. */
 static void refused_packets_cost_little_among_many_associations(void **state)
 {
     enum { PAIRS = 300, PACKETS = 2000 };
@@ -580,7 +588,8 @@ static void lost_packets_are_sent_again_by_the_timer(void **state)
     lm_sctp_send(a->assoc, now, 0, LM_PPID_STRING, (const uint8_t *)"again", 5);
     pump();
     a->peer->deaf = false;
-    /* usrsctp takes a chunk as outstanding by the wall clock: without waiting it has not been out for long enough. */
+    /* usrsctp takes a chunk as outstanding by the wall clock: without waiting it has not been out for long
+     * enough. */
     nanosleep(&(struct timespec){.tv_nsec = 400 * 1000 * 1000}, NULL);
     assert_true(lm_sctp_next_timeout() <= now + 20);
     pass_time(3000);
@@ -609,7 +618,7 @@ static void the_endpoint_starts_again_after_its_last_user(void **state)
 {
     (void)state;
     for (int i = 0; i < 5; i++) {
-        lm_sctp_stop(); /* setup() started it */
+        lm_sctp_stop();      /* setup() started it */
         now = 10 + (lm_ms)i; /* on a clock that is behind the last one's */
         assert_int_equal(lm_sctp_start(), LM_OK);
         end *a = make_pair();

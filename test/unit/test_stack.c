@@ -262,6 +262,56 @@ static void other_channels_are_reset(void **state)
     test_world_destroy(w);
 }
 
+static bool is_opened(void *user)
+{
+    return ((record *)user)->opened > 0;
+}
+
+/* A browser answers a reset by its own and may give the stream to its next channel at once. */
+static void a_refused_stream_serves_the_next_channel(void **state)
+{
+    record r;
+    test_world *w = make_world(&r, (test_world_config){.seed = 19, .delay = 10});
+    test_client *c = test_world_add_client(w, &(test_client_config){.label = "chat"});
+    (void)state;
+    assert_true(test_world_run(w, was_reset, c, 5000));
+    test_client_close_channel(c, test_world_now(w));
+    for (int i = 0; i < 100 && !test_client_open_channel(c, test_world_now(w), 0, "signal"); i++)
+        test_world_run(w, NULL, NULL, 1);
+    assert_true(test_world_run(w, is_opened, &r, 1000));
+    test_world_run(w, NULL, NULL, 1000);
+    assert_int_equal(test_client_get_state(c), TEST_CLIENT_OPEN);
+    assert_int_equal(test_client_resets(c), 1);
+    assert_int_equal(r.closed, 0);
+
+    /* The channel that is open is not refused a second opening of itself, but it is closed like any other. */
+    uint64_t dcep = stats(w)->drops.dcep;
+    assert_true(test_client_open_channel(c, test_world_now(w), 0, "signal"));
+    test_world_run(w, NULL, NULL, 100);
+    assert_int_equal(stats(w)->drops.dcep, dcep + 1);
+    assert_int_equal(r.closed, 0);
+    test_client_close_channel(c, test_world_now(w));
+    assert_true(test_world_await(w, c, TEST_CLIENT_CLOSED, 1000));
+    assert_int_equal(r.reason, LM_CLOSE_REMOTE);
+    test_world_destroy(w);
+}
+
+static void a_reset_of_a_stream_without_a_channel_is_answered_by_one(void **state)
+{
+    record r;
+    test_world *w = make_world(&r, (test_world_config){.seed = 20, .delay = 10});
+    test_client *c = test_world_add_client(w, &(test_client_config){.label = "chat"});
+    (void)state;
+    assert_true(test_world_run(w, was_reset, c, 5000));
+    test_client_close_channel(c, test_world_now(w)); /* answers the relay's reset */
+    test_world_run(w, NULL, NULL, 1000);
+    assert_int_equal(test_client_resets(c), 1);
+    test_client_close_channel(c, test_world_now(w)); /* a new one */
+    test_world_run(w, NULL, NULL, 1000);
+    assert_int_equal(test_client_resets(c), 2);
+    test_world_destroy(w);
+}
+
 static void a_closed_channel_ends_the_session(void **state)
 {
     record r;
@@ -350,6 +400,25 @@ static void a_slow_reader_is_closed(void **state)
     }
     assert_int_equal(error, LM_ELIMIT);
     assert_in_range(sent, LM_WEBRTC_SEND_QUEUE_MAX / sizeof big, 2 + (LM_WEBRTC_SEND_QUEUE_MAX + 150000) / sizeof big);
+    assert_true(test_world_run(w, is_closed, &r, 100));
+    assert_int_equal(r.reason, LM_CLOSE_SLOW_READER);
+    test_world_destroy(w);
+}
+
+static void empty_messages_fill_the_send_queue_too(void **state)
+{
+    record r;
+    test_world *w = make_world(&r, (test_world_config){.seed = 21, .delay = 1});
+    test_client *c = add_client(w, &r);
+    int error = LM_OK, sent = 0;
+    (void)state;
+    assert_true(test_world_await(w, c, TEST_CLIENT_OPEN, 5000));
+    while (error == LM_OK && sent < 500000) {
+        error = lm_webrtc_send(test_world_stack(w), test_world_now(w), r.session, "", 0);
+        sent++;
+    }
+    assert_int_equal(error, LM_ELIMIT);
+    assert_int_equal(r.closed, 0);
     assert_true(test_world_run(w, is_closed, &r, 100));
     assert_int_equal(r.reason, LM_CLOSE_SLOW_READER);
     test_world_destroy(w);
@@ -587,10 +656,13 @@ int main(void)
         cmocka_unit_test(silence_ends_a_session_after_30_s),
         cmocka_unit_test(the_relay_closes_a_session),
         cmocka_unit_test(other_channels_are_reset),
+        cmocka_unit_test(a_refused_stream_serves_the_next_channel),
+        cmocka_unit_test(a_reset_of_a_stream_without_a_channel_is_answered_by_one),
         cmocka_unit_test(a_closed_channel_ends_the_session),
         cmocka_unit_test(odd_messages_are_counted_and_dropped),
         cmocka_unit_test(bad_sctp_is_counted_and_dropped),
         cmocka_unit_test(a_slow_reader_is_closed),
+        cmocka_unit_test(empty_messages_fill_the_send_queue_too),
         cmocka_unit_test(a_client_that_moves_keeps_its_session),
         cmocka_unit_test(newcomers_are_refused_when_all_sessions_are_taken),
         cmocka_unit_test(newcomers_from_one_address_are_rate_limited),
