@@ -175,7 +175,8 @@ int lm_stun_mapped_address(const lm_stun_msg *msg, lm_addr *addr)
 
 unsigned lm_stun_error_number(const lm_stun_msg *msg)
 {
-    return msg->error == NULL ? 0 : (msg->error[2] & 7u) * 100 + msg->error[3];
+    unsigned hundreds = msg->error == NULL ? 0 : msg->error[2] & 7u;
+    return hundreds < 3 || hundreds > 6 || msg->error[3] > 99 ? 0 : hundreds * 100 + msg->error[3];
 }
 
 void lm_stun_begin(lm_stun_builder *b, uint8_t *buf, size_t cap, uint16_t method, lm_stun_class class,

@@ -97,7 +97,7 @@ int lm_stun_check_integrity(const lm_stun_msg *msg, const char *password);
 /* The address in XOR-MAPPED-ADDRESS (RFC 8489 section 14.2). LM_ENOTFOUND, LM_EMALFORMED. */
 int lm_stun_mapped_address(const lm_stun_msg *msg, lm_addr *addr);
 
-/* The number in ERROR-CODE, 300 to 699; 0 if the message has none. */
+/* The number in ERROR-CODE, 300 to 699; 0 if the message has none that is right. */
 unsigned lm_stun_error_number(const lm_stun_msg *msg);
 
 /*
