@@ -35,7 +35,8 @@ static inline const uint8_t *lm_read_bytes(lm_reader *r, size_t len)
         return NULL;
     }
     const uint8_t *start = r->pos;
-    r->pos += len;
+    if (len > 0) /* nothing may be added to the NULL of an empty input */
+        r->pos += len;
     return start;
 }
 
@@ -93,7 +94,7 @@ static inline uint8_t *lm_write_reserve(lm_writer *w, size_t len)
         w->failed = true;
         return NULL;
     }
-    uint8_t *p = w->start + w->len;
+    uint8_t *p = w->start == NULL ? NULL : w->start + w->len;
     w->len += len;
     return p;
 }
