@@ -25,3 +25,7 @@ else()
   add_compile_options(-fstack-protector-strong $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
   add_link_options(-Wl,-z,relro,-z,now)
 endif()
+
+if(LM_LIBFUZZER)
+  add_compile_options(-fsanitize=fuzzer-no-link) # the coverage that steers the fuzzer
+endif()

@@ -37,7 +37,8 @@ struct test_client {
     lm_ms final;
     bool connected; /* DTLS */
     lm_sctp_assoc *sctp;
-    bool up; /* SCTP */
+    bool up;   /* SCTP */
+    bool deaf; /* the same */
     bool opened;
     unsigned resets;
 };
@@ -169,9 +170,13 @@ static void read_records(test_client *c)
     uint8_t buf[4096];
     while (c->connected && c->state != TEST_CLIENT_CLOSED) {
         int n = mbedtls_ssl_read(&c->ssl, buf, sizeof buf);
-        if (n > 0)
+        if (n > 0 && c->config.packet != NULL)
+            c->config.packet(c->config.user, false, buf, (size_t)n);
+        if (n > 0 && !c->deaf)
             lm_sctp_input(c->sctp, c->now, buf, (size_t)n);
-        else if (n != MBEDTLS_ERR_SSL_WANT_READ)
+        if (n > 0)
+            continue;
+        if (n != MBEDTLS_ERR_SSL_WANT_READ)
             end(c);
         else if (c->in == NULL)
             break;
@@ -183,8 +188,11 @@ static void read_records(test_client *c)
 static void on_output(void *user, const uint8_t *packet, size_t len)
 {
     test_client *c = user;
-    if (c->state != TEST_CLIENT_CLOSED)
-        mbedtls_ssl_write(&c->ssl, packet, len);
+    if (c->state == TEST_CLIENT_CLOSED)
+        return;
+    if (c->config.packet != NULL)
+        c->config.packet(c->config.user, true, packet, len);
+    mbedtls_ssl_write(&c->ssl, packet, len);
 }
 
 static void on_up(void *user)
@@ -340,6 +348,11 @@ void test_client_send_record(test_client *c, lm_ms now, const void *data, size_t
 {
     c->now = now;
     mbedtls_ssl_write(&c->ssl, data, len);
+}
+
+void test_client_fall_deaf(test_client *c)
+{
+    c->deaf = true;
 }
 
 void test_client_close(test_client *c, lm_ms now)
