@@ -4,7 +4,6 @@
 #include <malloc.h> /* malloc_trim */
 #endif
 #include <sodium.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +31,6 @@ struct lm_service {
     lm_relay *relay;
     lm_udp *udp;
     uint64_t ended; /* sessions that had ended when memory was given back last */
-    bool again;     /* give it back once more: SCTP tidies up some time after its associations */
 };
 
 static int core_input(void *self, lm_ms now, const lm_dgram *in)
@@ -70,14 +68,12 @@ static void give_memory_back(lm_service *s)
 {
     const lm_webrtc_stats *stats = lm_relay_get_webrtc_stats(s->relay);
     uint64_t ended = stats->sessions_created - stats->sessions;
-    bool many = ended - s->ended >= TRIM_SESSIONS && ended - s->ended >= stats->sessions;
-    if (!many && !s->again)
+    if (ended - s->ended < TRIM_SESSIONS || ended - s->ended < stats->sessions)
         return;
 #ifdef __GLIBC__
     malloc_trim(0);
 #endif
     s->ended = ended;
-    s->again = many;
 }
 
 static void on_upkeep(uv_timer_t *timer)

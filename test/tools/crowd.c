@@ -235,7 +235,7 @@ static void hold(lm_ms ms)
 
 /*
  * Waits until the relay's memory has fallen below a mark and stays where it is for 6 s; gives up after 30 s. The relay gives
- * memory back every 5 s, twice after many sessions have ended.
+ * memory back every 5 s.
  */
 static void settle(long below)
 {
