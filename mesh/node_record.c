@@ -8,7 +8,7 @@
 
 #include "common/addr.h"
 #include "common/error.h"
-#include "mesh/json_text.h"
+#include "common/json_text.h"
 
 /*
  * Signed in front of the text, its NUL included, so that a record is never taken for another kind of signed

@@ -6,7 +6,7 @@
 
 #include "common/base64url.h"
 #include "common/error.h"
-#include "mesh/json_text.h"
+#include "common/json_text.h"
 #include "relay/json_writer.h"
 #include "relay/messages.h"
 #include "relay/presence.h"

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "common/error.h"
-#include "mesh/json_text.h"
+#include "common/json_text.h"
 #include "test/support/relay_world.h"
 
 #define CLIENTS 8

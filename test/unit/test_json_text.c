@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "common/error.h"
-#include "mesh/json_text.h"
+#include "common/json_text.h"
 
 #define DEPTH 32
 

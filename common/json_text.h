@@ -2,8 +2,8 @@
  * JSON text from strangers, made safe for cJSON, which is lenient where RFC 8259 is not and recurses as deep
  * as it is led: the text is checked in one bounded pass before cJSON sees it.
  */
-#ifndef LM_MESH_JSON_TEXT_H
-#define LM_MESH_JSON_TEXT_H
+#ifndef LM_COMMON_JSON_TEXT_H
+#define LM_COMMON_JSON_TEXT_H
 
 #include <cjson/cJSON.h>
 #include <stddef.h>

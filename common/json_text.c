@@ -1,4 +1,4 @@
-#include "mesh/json_text.h"
+#include "common/json_text.h"
 
 #include <stdbool.h>
 #include <stdint.h>
