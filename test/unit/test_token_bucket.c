@@ -74,6 +74,11 @@ static void huge_times_rates_and_bursts_do_not_overflow(void **state)
     assert_int_equal(b.milli_tokens, (uint64_t)UINT32_MAX * 1000);
     assert_int_equal(take(&b, UINT32_MAX, UINT32_MAX, UINT64_MAX - 1, 10), 10);
     assert_int_equal(b.milli_tokens, ((uint64_t)UINT32_MAX - 10) * 1000);
+    lm_token_bucket_init(&b, UINT32_MAX, 0);
+    b.milli_tokens = 0;
+    assert_int_equal(take(&b, UINT32_MAX, UINT32_MAX, (lm_ms)UINT32_MAX + 3, 10),
+                     10); /* 2^64 + 2^32 - 2 of them */
+    assert_int_equal(b.milli_tokens, ((uint64_t)UINT32_MAX - 10) * 1000);
     lm_token_bucket_init(&b, 1, 0);
     assert_int_equal(take(&b, UINT32_MAX, 1, UINT64_MAX - 1, 10), 1);
     lm_token_bucket_init(&b, UINT32_MAX, 0);
