@@ -614,6 +614,29 @@ static void timers_run_seldom_when_all_is_quiet_and_never_without_associations(v
     assert_int_equal(lm_sctp_next_timeout(), LM_MS_NEVER);
 }
 
+static void there_is_room_for_65535_associations_and_their_names_are_used_again(void **state)
+{
+    static lm_sctp_assoc *all[UINT16_MAX];
+    end *a = make_pair();
+    size_t n = 0;
+    int error;
+    (void)state;
+    for (int i = 0; i < 70000; i++) {
+        assert_int_equal(lm_sctp_open(&all[0], &handler, NULL), LM_OK);
+        lm_sctp_close(all[0]);
+    }
+    while ((error = lm_sctp_open(&all[n], &handler, NULL)) == LM_OK)
+        assert_in_range(++n, 1, UINT16_MAX - 1);
+    assert_int_equal(error, LM_ENOMEM);
+    assert_int_equal(n, UINT16_MAX - 2);
+    assert_int_equal(lm_sctp_send(a->assoc, now, 0, LM_PPID_STRING, (const uint8_t *)"x", 1), LM_OK);
+    pump();
+    assert_int_equal(a->peer->messages, 1);
+    while (n > 0)
+        lm_sctp_close(all[--n]);
+    free_pair(a);
+}
+
 static void the_endpoint_starts_again_after_its_last_user(void **state)
 {
     (void)state;
@@ -653,6 +676,7 @@ int main(void)
         TEST(refused_packets_cost_little_among_many_associations),
         TEST(lost_packets_are_sent_again_by_the_timer),
         TEST(timers_run_seldom_when_all_is_quiet_and_never_without_associations),
+        TEST(there_is_room_for_65535_associations_and_their_names_are_used_again),
         TEST(the_endpoint_starts_again_after_its_last_user),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
