@@ -1,10 +1,10 @@
 /*
  * The one file that includes usrsctp, and so the one with state that is global to the process.
  *
- * usrsctp tells associations apart by the peer's address and port. Its addresses are looked up in lists, once for each
- * association of the list that it walks: with one address an association, a packet of unknown tag cost 20 ms among 1,000
- * sessions, and each address given back woke a thread of usrsctp's own. So all peers share one address here, and each
- * has a port of its own, which usrsctp hashes; on the wire both ports are 5000.
+ * usrsctp tells associations apart by the peer's address and port. Its addresses are looked up in lists, once
+ * for each association of the list that it walks: with one address an association, a packet of unknown tag cost
+ * 20 ms among 1,000 sessions, and each address given back woke a thread of usrsctp's own. So all peers share one
+ * address here, and each has a port of its own, which usrsctp hashes; on the wire both ports are 5000.
  */
 #include "webrtc/sctp.h"
 
@@ -72,7 +72,7 @@
 /* "User-Initiated Abort", RFC 9260 section 3.3.10.12. */
 #define CAUSE_USER_ABORT 12
 
-/* Flag of ABORT and SHUTDOWN COMPLETE: the tag is that of the receiver's own packets (RFC 9260 section 8.5.1). */
+/* Flag of ABORT and SHUTDOWN COMPLETE: the tag is that of the receiver's own packets (RFC 9260, 8.5.1). */
 #define FLAG_T 1
 
 struct lm_sctp_assoc {
@@ -285,8 +285,8 @@ int lm_sctp_connect(lm_sctp_assoc *assoc)
 }
 
 /*
- * The ABORT is made here: usrsctp's own way to ask for one is its send call, which refuses while the stream that it names
- * is being reset, as it is when a closed channel ends its session.
+ * The ABORT is made here: usrsctp's own way to ask for one is its send call, which refuses while the stream that
+ * it names is being reset, as it is when a closed channel ends its session.
  */
 void lm_sctp_abort(lm_sctp_assoc *assoc)
 {
@@ -381,7 +381,7 @@ void lm_sctp_close(lm_sctp_assoc *assoc)
     if (assoc == NULL)
         return;
     HASH_DELETE(hh, endpoint.assocs, assoc); /* packets that usrsctp still wants to send have nowhere to go */
-    /* As if the peer had aborted: unlike its own calls, this frees usrsctp's half at once and whatever its state is. */
+    /* As if the peer had aborted: unlike its own calls, this frees usrsctp's half at once in whatever state. */
     if (assoc->tag != 0)
         usrsctp_conninput(PEERS, packet, write_abort(packet, assoc->port, assoc->tag), 0);
     free(assoc);
@@ -405,9 +405,9 @@ static uint32_t rejected_packets(void)
 }
 
 /*
- * True when the verification tag may be right (RFC 9260 section 8.5). Once the association is up it is known; INIT and the
- * cookie of a restart have others, but no WebRTC peer starts its association over. What is refused here does not reach
- * usrsctp, which would search all associations for it.
+ * True when the verification tag may be right (RFC 9260 section 8.5). Once the association is up it is known; INIT
+ * and the cookie of a restart have others, but no WebRTC peer starts its association over. What is refused here
+ * does not reach usrsctp, which would search all associations for it.
  */
 static bool tag_fits(const lm_sctp_assoc *assoc, const uint8_t *packet)
 {
@@ -415,7 +415,8 @@ static bool tag_fits(const lm_sctp_assoc *assoc, const uint8_t *packet)
     uint8_t type = packet[COMMON_HEADER_LEN], flags = packet[COMMON_HEADER_LEN + 1];
     if (assoc->usrsctp_id == 0 || tag == assoc->tag)
         return true;
-    return (type == CHUNK_ABORT || type == CHUNK_SHUTDOWN_COMPLETE) && (flags & FLAG_T) && tag == assoc->peer_tag;
+    return (type == CHUNK_ABORT || type == CHUNK_SHUTDOWN_COMPLETE) && (flags & FLAG_T) &&
+           tag == assoc->peer_tag;
 }
 
 int lm_sctp_input(lm_sctp_assoc *assoc, lm_ms now, const uint8_t *packet, size_t len)
@@ -426,7 +427,8 @@ int lm_sctp_input(lm_sctp_assoc *assoc, lm_ms now, const uint8_t *packet, size_t
     if (len < COMMON_HEADER_LEN + CHUNK_HEADER_LEN || len > sizeof copy)
         return LM_EMALFORMED;
     memcpy(copy, packet, len);
-    if (get_port(copy, SOURCE_PORT_OFFSET) != LM_SCTP_PORT || get_port(copy, DESTINATION_PORT_OFFSET) != LM_SCTP_PORT ||
+    if (get_port(copy, SOURCE_PORT_OFFSET) != LM_SCTP_PORT ||
+        get_port(copy, DESTINATION_PORT_OFFSET) != LM_SCTP_PORT ||
         checksum(copy, len) != get_word(packet, CHECKSUM_OFFSET) || !tag_fits(assoc, copy))
         return LM_EMALFORMED;
     put_port(copy, SOURCE_PORT_OFFSET, assoc->port);

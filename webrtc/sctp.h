@@ -22,9 +22,10 @@
 typedef struct lm_sctp_assoc lm_sctp_assoc;
 
 /*
- * What an association tells its owner. `output` is called from within every function below but lm_sctp_open(), and must
- * call none of them. The others are called from within lm_sctp_input(), lm_sctp_timeout() and the lm_sctp_close() of any
- * association, and may call lm_sctp_send() and lm_sctp_reset_stream(), but must leave lm_sctp_close() for later.
+ * What an association tells its owner. `output` is called from within every function below but lm_sctp_open(),
+ * and must call none of them. The others are called from within lm_sctp_input(), lm_sctp_timeout() and the
+ * lm_sctp_close() of any association, and may call lm_sctp_send() and lm_sctp_reset_stream(), but must leave
+ * lm_sctp_close() for later.
  */
 typedef struct lm_sctp_handler {
     void (*output)(void *user, const uint8_t *packet, size_t len); /* one packet to send, borrowed */
@@ -43,7 +44,10 @@ int lm_sctp_start(void);
 /* One user less. Its associations must have been closed. */
 void lm_sctp_stop(void);
 
-/* A new association that waits for the peer's INIT. handler is borrowed for its life. LM_ENOMEM, also for the 65,536th. */
+/*
+ * A new association that waits for the peer's INIT. handler is borrowed for its life. LM_ENOMEM, also for more than
+ * 65,535 at once.
+ */
 int lm_sctp_open(lm_sctp_assoc **assoc, const lm_sctp_handler *handler, void *user);
 
 /* Sends INIT: the active side. LM_EIO. */
@@ -57,8 +61,8 @@ void lm_sctp_close(lm_sctp_assoc *assoc);
 
 /*
  * Takes one SCTP packet, borrowed. LM_EMALFORMED: too short, wrong ports, checksum or verification tag (RFC 9260
- * section 8.5), dropped; so is the INIT of a peer that wants to start an association over. LM_ECLOSED after `down`,
- * `too_big` or lm_sctp_abort().
+ * section 8.5), dropped; so is the INIT of a peer that wants to start an association over. LM_ECLOSED after
+ * `down`, `too_big` or lm_sctp_abort().
  */
 int lm_sctp_input(lm_sctp_assoc *assoc, lm_ms now, const uint8_t *packet, size_t len);
 

@@ -181,7 +181,7 @@ static void on_sctp_output(void *user, const uint8_t *packet, size_t len)
     if (lm_dtls_write(s->dtls, s->now, packet, len) == LM_OK)
         return;
     s->env->stats.drops.output_full++;
-    if (lm_dtls_get_state(s->dtls) == LM_DTLS_FAILED) /* consent checks alone would keep the session for ever */
+    if (lm_dtls_get_state(s->dtls) == LM_DTLS_FAILED) /* checks alone would keep the session for ever */
         lm_session_end(s, LM_CLOSE_PROTOCOL);
 }
 
@@ -213,7 +213,7 @@ int lm_session_send(lm_session *s, lm_ms now, const uint8_t *data, size_t len)
         return LM_ENOTFOUND;
     if (len > LM_WEBRTC_MESSAGE_MAX)
         return LM_ETOOBIG;
-    /* The queue's own overhead counts too, or messages of a byte or of none would not be bounded by their bytes. */
+    /* The queue's own overhead counts too: the bytes of empty messages would be no bound. */
     if (s->pending_bytes + sizeof(lm_pending) + len > LM_WEBRTC_SEND_QUEUE_MAX) {
         lm_session_end(s, LM_CLOSE_SLOW_READER);
         return LM_ELIMIT;
@@ -312,8 +312,8 @@ static void on_reset(void *user, uint16_t stream)
     if (s->state == LM_SESSION_ENDED)
         return;
     /*
-     * RFC 8831 section 6.7: reset the other direction too. Where that was done first, this is the peer's answer; one more
-     * reset could meet the next channel, since the peer may use the stream again now.
+     * RFC 8831 section 6.7: reset the other direction too. Where that was done first, this is the peer's answer;
+     * one more reset could meet the next channel, since the peer may use the stream again now.
      */
     if (s->closing & stream_bit(stream))
         s->closing &= ~stream_bit(stream);

@@ -27,7 +27,7 @@ typedef struct test_client_config {
     bool large_hello;           /* fragment the ClientHello into several datagrams */
     /* Called for each message; may be NULL. */
     void (*message)(void *user, test_client *client, const char *data, size_t len);
-    /* Called for each SCTP packet, both ways, before it is encrypted or after it was decrypted; may be NULL. */
+    /* Called for each SCTP packet of both ways, in plaintext; may be NULL. */
     void (*packet)(void *user, bool sent, const uint8_t *data, size_t len);
     void *user;
 } test_client_config;
@@ -60,7 +60,7 @@ bool test_client_open_channel(test_client *client, lm_ms now, uint16_t stream, c
 void test_client_close_channel(test_client *client, lm_ms now);
 /* Puts raw bytes into a DTLS record. */
 void test_client_send_record(test_client *client, lm_ms now, const void *data, size_t len);
-/* From now on the relay's SCTP packets go to `packet` alone, so that the test can speak in the client's stead. */
+/* From now on the relay's SCTP packets go to `packet` alone: the test may speak in the client's stead. */
 void test_client_fall_deaf(test_client *client);
 /* ABORT and close_notify, as RTCPeerConnection.close() does. */
 void test_client_close(test_client *client, lm_ms now);

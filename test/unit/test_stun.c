@@ -15,6 +15,7 @@
 #define PWD "0123456789abcdef0123456789abcdef" /* of the captures */
 #define RFC5769_PWD "VOkJxbRl1RmTxUk/WvJxBt"
 
+/* clang-format off */
 #define HEADER(type, length) \
     0x00 | (type) >> 8, (type)&0xFF, 0x00, (length), /* message type, length of the attributes */ \
         0x21, 0x12, 0xA4, 0x42,                      /* magic cookie */ \
@@ -70,6 +71,7 @@ static const uint8_t sample_response6[] = {
     0x80, 0x28, 0x00, 0x04,                                                 /* FINGERPRINT */
     0xC8, 0xFB, 0x0B, 0x4C,
 };
+/* clang-format on */
 
 typedef struct capture {
     const char *name;
@@ -151,7 +153,8 @@ static void the_builder_makes_the_rfc5769_messages(void **state)
         size_t len = v6 ? sizeof sample_response6 : sizeof sample_response4;
         size_t before_integrity = len - 8 - 24;
         assert_int_equal(
-            lm_addr_parse(&addr, v6 ? "[2001:db8:1234:5678:11:2233:4455:6677]:32853" : "192.0.2.1:32853"), LM_OK);
+            lm_addr_parse(&addr, v6 ? "[2001:db8:1234:5678:11:2233:4455:6677]:32853" : "192.0.2.1:32853"),
+            LM_OK);
         lm_stun_begin(&b, buf, sizeof buf, LM_STUN_BINDING, LM_STUN_SUCCESS, transaction);
         lm_stun_add(&b, LM_STUN_SOFTWARE, padded, 11);
         buf[35] = ' ';
@@ -208,7 +211,7 @@ static void a_message_cut_anywhere_is_malformed(void **state)
     }
 }
 
-/* What a message can lose unnoticed is its FINGERPRINT, by a flip in that attribute's type: integrity does not cover it. */
+/* What a message can lose unnoticed is its FINGERPRINT, by a flip in its type: no integrity covers that. */
 static void every_flipped_bit_is_noticed(void **state)
 {
     (void)state;
@@ -241,7 +244,8 @@ static void every_flipped_bit_of_an_unfingerprinted_message_is_noticed(void **st
         assert_int_equal(lm_stun_check_integrity(&msg, PWD), LM_OK);
         for (size_t bit = 0; bit < 8 * len; bit++) {
             data[bit / 8] ^= (uint8_t)(1u << bit % 8);
-            assert_false(lm_stun_parse(&msg, data, len) == LM_OK && lm_stun_check_integrity(&msg, PWD) == LM_OK);
+            assert_false(lm_stun_parse(&msg, data, len) == LM_OK &&
+                         lm_stun_check_integrity(&msg, PWD) == LM_OK);
             data[bit / 8] ^= (uint8_t)(1u << bit % 8);
         }
         free(data);
@@ -250,7 +254,8 @@ static void every_flipped_bit_of_an_unfingerprinted_message_is_noticed(void **st
 
 static void what_is_built_is_read_again(void **state)
 {
-    static const lm_stun_class classes[] = {LM_STUN_REQUEST, LM_STUN_INDICATION, LM_STUN_SUCCESS, LM_STUN_ERROR};
+    static const lm_stun_class classes[] = {LM_STUN_REQUEST, LM_STUN_INDICATION, LM_STUN_SUCCESS,
+                                            LM_STUN_ERROR};
     static const uint16_t methods[] = {0x001, 0x003, 0x00F, 0x010, 0x07F, 0x080, 0xABC, 0xFFF};
     uint8_t buf[512];
     lm_stun_builder b;
@@ -282,8 +287,9 @@ static void what_is_built_is_read_again(void **state)
 
 static void addresses_come_back_as_they_went(void **state)
 {
-    static const char *const addresses[] = {"0.0.0.0:0", "255.255.255.255:65535", "33.18.164.66:8466",
-                                            "[::]:0",    "[ff02::1:2]:65535",     "[2001:db8::dead:beef]:3478"};
+    static const char *const addresses[] = {"0.0.0.0:0",         "255.255.255.255:65535",
+                                            "33.18.164.66:8466", "[::]:0",
+                                            "[ff02::1:2]:65535", "[2001:db8::dead:beef]:3478"};
     uint8_t buf[128];
     lm_stun_builder b;
     lm_stun_msg msg;
@@ -334,7 +340,8 @@ static void wrong_addresses_are_malformed(void **state)
 static void error_codes_come_back_and_wrong_ones_are_none(void **state)
 {
     static const unsigned numbers[] = {300, 400, 401, 420, 486, 487, 500, 699};
-    static const uint8_t wrong[][4] = {{0, 0, 2, 99}, {0, 0, 7, 0}, {0, 0, 4, 100}, {0, 0, 0, 0}, {0, 0, 6, 255}};
+    static const uint8_t wrong[][4] = {
+        {0, 0, 2, 99}, {0, 0, 7, 0}, {0, 0, 4, 100}, {0, 0, 0, 0}, {0, 0, 6, 255}};
     uint8_t buf[256];
     lm_stun_builder b;
     lm_stun_msg msg;
@@ -360,14 +367,18 @@ static void attributes_of_a_wrong_length_are_malformed(void **state)
     static const struct {
         uint16_t type;
         size_t len;
-    } right[] = {{LM_STUN_MESSAGE_INTEGRITY, 20}, {LM_STUN_PRIORITY, 4},       {LM_STUN_USE_CANDIDATE, 0},
-                 {LM_STUN_ICE_CONTROLLED, 8},     {LM_STUN_ICE_CONTROLLING, 8}};
+    } right[] = {{LM_STUN_MESSAGE_INTEGRITY, 20},
+                 {LM_STUN_PRIORITY, 4},
+                 {LM_STUN_USE_CANDIDATE, 0},
+                 {LM_STUN_ICE_CONTROLLED, 8},
+                 {LM_STUN_ICE_CONTROLLING, 8}};
     static const uint8_t zeros[520];
     lm_stun_msg msg;
     (void)state;
     for (size_t i = 0; i < sizeof right / sizeof right[0]; i++)
         for (size_t len = 0; len <= 24; len++)
-            assert_int_equal(parse_with(&msg, right[i].type, zeros, len), len == right[i].len ? LM_OK : LM_EMALFORMED);
+            assert_int_equal(parse_with(&msg, right[i].type, zeros, len),
+                             len == right[i].len ? LM_OK : LM_EMALFORMED);
     assert_int_equal(parse_with(&msg, LM_STUN_USERNAME, zeros, 513), LM_OK);
     assert_int_equal(parse_with(&msg, LM_STUN_USERNAME, zeros, 514), LM_EMALFORMED);
 }
@@ -433,7 +444,8 @@ static void the_number_of_attributes_is_limited(void **state)
         for (size_t i = 0; i < n; i++)
             lm_stun_add(&b, 0x8001, "", 0);
         int len = lm_stun_finish(&b); /* FINGERPRINT is one more */
-        assert_int_equal(lm_stun_parse(&msg, buf, (size_t)len), n < LM_STUN_ATTRIBUTES_MAX ? LM_OK : LM_EMALFORMED);
+        assert_int_equal(lm_stun_parse(&msg, buf, (size_t)len),
+                         n < LM_STUN_ATTRIBUTES_MAX ? LM_OK : LM_EMALFORMED);
     }
 }
 
