@@ -18,6 +18,9 @@
 #define SESSION_BURST 128
 #define MESSAGE_BURST 4096
 
+/* DTLS handshakes under way at once without a cookie: as many as a crowd that arrives together has, 40 kB each. */
+#define COOKIE_THRESHOLD 64
+
 /* How often the wall clock is read again, and memory is looked after, in ms. */
 #define UPKEEP_INTERVAL 5000
 
@@ -94,6 +97,7 @@ static int make_relay(lm_service *s, const lm_settings *settings, const lm_ident
                                     .max_sessions = settings->max_sessions,
                                     .session_rate = settings->session_rate,
                                     .session_burst = SESSION_BURST,
+                                    .cookie_threshold = COOKIE_THRESHOLD,
                                     .random = lm_random_system(),
                                     .log = s->log};
     lm_relay_config relay_config = {.limits = {.room_size = settings->max_room_size,

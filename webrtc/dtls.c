@@ -93,6 +93,12 @@ static int start_library(void)
 #endif
 }
 
+static int accept_cookie(void *ctx, const unsigned char *cookie, size_t len, const unsigned char *id, size_t id_len)
+{
+    (void)ctx, (void)cookie, (void)len, (void)id, (void)id_len;
+    return 0;
+}
+
 static void configure(lm_dtls_server *s)
 {
     mbedtls_ssl_conf_rng(&s->config, lm_mbedtls_random, &s->random);
@@ -100,8 +106,12 @@ static void configure(lm_dtls_server *s)
     configure_version(&s->config);
     mbedtls_ssl_conf_authmode(&s->config, MBEDTLS_SSL_VERIFY_NONE);
     mbedtls_ssl_conf_handshake_timeout(&s->config, RETRANSMIT_MIN, RETRANSMIT_MAX);
-    /* Who reaches this code has passed an ICE check with integrity; a cookie would prove nothing more. */
-    mbedtls_ssl_conf_dtls_cookies(&s->config, NULL, NULL, NULL);
+    /*
+     * Cookies are checked before a connection is made (hello_cookie.h), and mbedTLS refuses a ClientHello that has one unless
+     * it may ask somebody. Without a function to write cookies it asks for none, and takes no second ClientHello on a
+     * connection for a reconnecting client.
+     */
+    mbedtls_ssl_conf_dtls_cookies(&s->config, NULL, accept_cookie, NULL);
 }
 
 int lm_dtls_server_create(lm_dtls_server **server, const uint8_t *cert_der, size_t cert_len, const uint8_t *key_der,

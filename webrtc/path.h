@@ -14,6 +14,9 @@ struct lm_session;
 /* Paths that a session keeps; a browser has one for each interface and family. The one used longest ago goes first. */
 #define LM_SESSION_PATHS 8
 
+/* How long an address pair stays its session's after the last check on it, in ms: some three checks of a browser. */
+#define LM_PATH_KEPT 15000
+
 typedef struct lm_path {
     struct { /* the key of the table: no padding in it */
         lm_addr remote;

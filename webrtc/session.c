@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/error.h"
+#include "webrtc/client_hello.h"
 #include "webrtc/dcep.h"
 
 /* Longest plaintext of a record taken, in bytes: nobody's path carries a datagram this long in one piece. */
@@ -68,8 +69,16 @@ lm_session *lm_session_create(lm_session_env *env, lm_session_id id, lm_ms now, 
     return s;
 }
 
+static void set_half_open(lm_session *s, bool half_open)
+{
+    s->env->half_open += half_open;
+    s->env->half_open -= s->half_open;
+    s->half_open = half_open;
+}
+
 void lm_session_destroy(lm_session *s)
 {
+    set_half_open(s, false);
     lm_sctp_close(s->sctp);
     lm_dtls_destroy(s->dtls);
     for (lm_pending *next; s->pending_first != NULL; s->pending_first = next) {
@@ -166,13 +175,17 @@ int lm_session_check(lm_session *s, lm_ms now, const lm_addr *remote, const lm_a
 
 /* --- down: SCTP packets become DTLS records, and those become datagrams --- */
 
+static void send_by(lm_session *s, const lm_path *path, const uint8_t *data, size_t len)
+{
+    if (lm_output_queue_send(&s->env->outputs, &path->ends.remote, &path->ends.local, data, len) != LM_OK)
+        s->env->stats.drops.output_full++;
+}
+
 static void on_dtls_output(void *user, const uint8_t *data, size_t len)
 {
     lm_session *s = user;
-    if (s->route == NULL)
-        return;
-    if (lm_output_queue_send(&s->env->outputs, &s->route->ends.remote, &s->route->ends.local, data, len) != LM_OK)
-        s->env->stats.drops.output_full++;
+    if (s->route != NULL)
+        send_by(s, s->route, data, len);
 }
 
 static void on_sctp_output(void *user, const uint8_t *packet, size_t len)
@@ -351,6 +364,7 @@ static void after_dtls(lm_session *s, lm_dtls_state before)
     lm_dtls_state state = lm_dtls_get_state(s->dtls);
     if (state == before)
         return;
+    set_half_open(s, state == LM_DTLS_HANDSHAKING);
     if (state == LM_DTLS_HANDSHAKING) {
         set_state(s, LM_SESSION_HANDSHAKING);
     } else if (state == LM_DTLS_CONNECTED) {
@@ -377,6 +391,35 @@ static void read_records(lm_session *s)
             s->env->stats.drops.sctp_malformed++;
 }
 
+/*
+ * A ClientHello opens the handshake, and nothing else does. A handshake costs CPU, 40 kB, and some 700 bytes to an address that
+ * may be forged, since the ICE password is in every config: while many are half open, a client has to show first, by a cookie,
+ * that it receives what is sent to it.
+ */
+static bool start_dtls(lm_session *s, const lm_path *path, const uint8_t *data, size_t len)
+{
+    uint8_t answer[LM_HELLO_VERIFY_LEN];
+    lm_hello_cookie_verdict verdict = LM_HELLO_COOKIE_GOOD;
+    if (!lm_client_hello_is(data, len)) {
+        s->env->stats.drops.dtls_malformed++;
+        return false;
+    }
+    if (s->env->half_open >= s->env->cookie_threshold)
+        verdict = lm_hello_cookie_judge(&s->env->cookie, s->now, &path->ends.remote, data, len, answer);
+    if (verdict != LM_HELLO_COOKIE_GOOD) {
+        s->env->stats.drops.dtls_cookie++;
+        if (verdict == LM_HELLO_COOKIE_ASK)
+            send_by(s, path, answer, sizeof answer);
+        return false;
+    }
+    if (lm_dtls_create(&s->dtls, s->env->dtls, on_dtls_output, s) != LM_OK) {
+        lm_session_end(s, LM_CLOSE_HANDSHAKE);
+        return false;
+    }
+    set_half_open(s, true);
+    return true;
+}
+
 void lm_session_input(lm_session *s, lm_ms now, lm_path *path, const uint8_t *data, size_t len)
 {
     s->now = now;
@@ -384,10 +427,8 @@ void lm_session_input(lm_session *s, lm_ms now, lm_path *path, const uint8_t *da
         return;
     if (!s->nominated)
         s->route = path; /* Chromium starts DTLS before it nominates */
-    if (s->dtls == NULL && lm_dtls_create(&s->dtls, s->env->dtls, on_dtls_output, s) != LM_OK) {
-        lm_session_end(s, LM_CLOSE_HANDSHAKE);
+    if (s->dtls == NULL && !start_dtls(s, path, data, len))
         return;
-    }
     lm_dtls_state before = lm_dtls_get_state(s->dtls);
     switch (lm_dtls_input(s->dtls, now, data, len)) {
     case LM_EMALFORMED:

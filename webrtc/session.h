@@ -18,6 +18,7 @@
 #include "common/deadlines.h"
 #include "common/log.h"
 #include "webrtc/dtls.h"
+#include "webrtc/hello_cookie.h"
 #include "webrtc/ice_lite.h"
 #include "webrtc/output_queue.h"
 #include "webrtc/path.h"
@@ -45,6 +46,9 @@ typedef struct lm_session lm_session;
 /* What all sessions of a stack share. */
 typedef struct lm_session_env {
     lm_dtls_server *dtls;
+    lm_hello_cookie cookie;
+    unsigned half_open;        /* DTLS handshakes under way */
+    unsigned cookie_threshold; /* from so many on, a newcomer has to bring a cookie */
     lm_output_queue outputs;
     lm_deadlines deadlines;
     lm_path_table paths;
@@ -66,6 +70,7 @@ struct lm_session {
     lm_path *route; /* where datagrams go: the nominated path, before that the one heard from last */
     bool nominated;
     lm_dtls *dtls;
+    bool half_open; /* counted in the env's half_open */
     lm_sctp_assoc *sctp;
     uint16_t stream;  /* of the channel, once open */
     uint32_t closing; /* a bit for each stream that was reset here and not yet by the peer */

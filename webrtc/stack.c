@@ -69,14 +69,23 @@ static lm_session *add_session(lm_stack *stack, lm_ms now, const uint8_t *key, s
 }
 
 /*
+ * True when a session other than this client's has been checking on the address pair of late. Whoever knows the relay's config
+ * can forge a check's source; it must not take the address away from a session that lives there.
+ */
+static bool path_is_taken(const lm_stack *stack, lm_ms now, const lm_dgram *in, const uint8_t *key, size_t key_len)
+{
+    const lm_path *path = lm_path_find(&stack->env.paths, &in->remote, &in->local);
+    return path != NULL && now < path->checked + LM_PATH_KEPT &&
+           (path->session->key_len != key_len || memcmp(path->session->key, key, key_len) != 0);
+}
+
+/*
  * The session of the client that sent a valid check; a new one for a newcomer. NULL when there is no place for one, with
  * *verdict set to the answer that says so, or memory has run out.
  */
-static lm_session *session_of(lm_stack *stack, lm_ms now, const lm_stun_msg *request, const lm_addr *remote,
+static lm_session *session_of(lm_stack *stack, lm_ms now, const uint8_t *key, size_t key_len, const lm_addr *remote,
                               lm_ice_verdict *verdict)
 {
-    uint8_t key[LM_ICE_CLIENT_KEY_MAX];
-    size_t key_len = lm_ice_lite_client_key(request, key);
     lm_session *session;
 
     HASH_FIND(hh_key, stack->by_key, key, key_len, session);
@@ -139,7 +148,13 @@ static int input_stun(lm_stack *stack, lm_ms now, const lm_dgram *in)
     }
     lm_ice_verdict verdict = lm_ice_lite_judge(&stack->credentials, &request);
     if (verdict == LM_ICE_VALID) {
-        lm_session *session = session_of(stack, now, &request, &in->remote, &verdict);
+        uint8_t key[LM_ICE_CLIENT_KEY_MAX];
+        size_t key_len = lm_ice_lite_client_key(&request, key);
+        if (path_is_taken(stack, now, in, key, key_len)) {
+            stack->env.stats.drops.path_taken++;
+            return LM_OK; /* no answer: should the address have changed hands, the newcomer's next checks come in time */
+        }
+        lm_session *session = session_of(stack, now, key, key_len, &in->remote, &verdict);
         if (session != NULL) {
             verdict = LM_ICE_VALID;
             result = lm_session_check(session, now, &in->remote, &in->local, request.use_candidate);
@@ -311,6 +326,8 @@ int lm_stack_create(lm_webrtc **out, const lm_stack_config *config)
     stack->base.ops = &stack_ops;
     stack->env.log = config->log;
     stack->random = config->random;
+    stack->env.cookie_threshold = config->cookie_threshold;
+    lm_hello_cookie_init(&stack->env.cookie, &stack->random);
     stack->max_sessions = config->max_sessions;
     stack->admission.rate = config->session_rate;
     stack->admission.burst = config->session_burst;

@@ -25,6 +25,7 @@ typedef struct lm_stack_config {
     uint32_t max_sessions;   /* living sessions at once, handshaking ones included */
     uint32_t session_rate;   /* new sessions a second and address (IPv6: /64); 0: no limit */
     uint32_t session_burst;
+    uint32_t cookie_threshold; /* DTLS handshakes half open from which on newcomers need a cookie; 0: always */
     lm_random random;
     const lm_log *log;       /* borrowed for the stack's life; may be NULL */
 } lm_stack_config;

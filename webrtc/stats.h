@@ -19,8 +19,10 @@
     X(stun_attribute)    /* answered 420: unknown comprehension-required attribute */                                  \
     X(session_limit)     /* a newcomer while all sessions are taken */                                                 \
     X(session_rate)      /* a newcomer over its address's rate */                                                      \
+    X(path_taken)        /* a check of a newcomer from an address pair on which another session lives */               \
     X(dtls_no_path)      /* DTLS from an address that never passed a STUN check */                                     \
     X(dtls_malformed)    /* records that do not parse, or do not follow the state of the handshake */                  \
+    X(dtls_cookie)       /* answered with HelloVerifyRequest, or a later fragment without a good cookie */             \
     X(dtls_hello)        /* ClientHello fragments that contradict each other or are too long */                        \
     X(sctp_malformed)    /* bad checksum, ports or verification tag */                                                 \
     X(dcep)              /* DCEP message that is malformed or out of place */                                          \

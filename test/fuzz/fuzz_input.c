@@ -262,6 +262,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         .max_sessions = MAX_SESSIONS,
         .session_rate = 5,
         .session_burst = 10,
+        .cookie_threshold = 2, /* the third client under way needs a cookie */
         .random = seeded,
     };
     run r = {.now = 1000};

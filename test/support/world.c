@@ -115,6 +115,9 @@ test_world *test_world_create(const test_world_config *config)
         .max_sessions = w->config.max_sessions ? w->config.max_sessions : 1000,
         .session_rate = w->config.session_rate,
         .session_burst = w->config.session_burst,
+        .cookie_threshold = w->config.cookies            ? 0
+                            : w->config.cookie_threshold ? w->config.cookie_threshold
+                                                         : UINT32_MAX,
         .random = {.fill = fill_random, .ctx = &w->random_state},
     };
     must(lm_stack_create(&w->stack, &stack) == LM_OK, "stack");

@@ -27,6 +27,8 @@ typedef struct test_world_config {
     uint32_t max_sessions;  /* 0: 1000 */
     uint32_t session_rate;  /* 0: no limit */
     uint32_t session_burst;
+    bool cookies;              /* every newcomer needs a DTLS cookie */
+    uint32_t cookie_threshold; /* without `cookies`: half-open handshakes from which on; 0: never */
     /* Called for each event of the stack, from within test_world_run(); may be NULL. */
     void (*event)(void *user, test_world *world, const lm_webrtc_output *event);
     void *user;

@@ -12,7 +12,9 @@
 #include "test/support/data.h"
 #include "test/support/world.h"
 #include "webrtc/dcep.h"
+#include "webrtc/hello_cookie.h"
 #include "webrtc/ice_lite.h"
+#include "webrtc/path.h"
 #include "webrtc/stun.h"
 
 /* What the stack's events and the client's messages came to. */
@@ -626,6 +628,114 @@ static void captured_hellos_are_answered(void **state)
     }
 }
 
+static void clients_connect_with_cookies(void **state)
+{
+    (void)state;
+    for (uint32_t seed = 1; seed <= 6; seed++) {
+        record r;
+        test_world *w = make_world(&r, (test_world_config){.seed = seed, .delay = 10, .loss = 50, .cookies = true});
+        test_client *c = test_world_add_client(w, &(test_client_config){.large_hello = seed % 2 == 0});
+        assert_true(test_world_await(w, c, TEST_CLIENT_OPEN, 30000));
+        assert_true(stats(w)->drops.dtls_cookie > 0);
+        test_world_destroy(w);
+    }
+}
+
+/* What somebody gets who forges a source address: the captured session's datagrams, again and again, never a cookie back. */
+static void a_forged_address_gets_less_than_was_sent(void **state)
+{
+    static const char *const names[] = {"stun-binding-1", "clienthello-1", "clienthello-2"};
+    record r;
+    test_world *w = make_world(&r, (test_world_config){.seed = 20, .cookies = true});
+    lm_addr from;
+    size_t len;
+    (void)state;
+    assert_int_equal(lm_addr_parse(&from, "198.51.100.1:7"), LM_OK);
+    for (int round = 0; round < 20; round++) {
+        for (size_t i = 0; i < 3; i++) {
+            char path[512];
+            snprintf(path, sizeof path, LM_TEST_DATA "/captures/chromium156-%s.hex", names[i]);
+            uint8_t *data = test_read_hex(path, &len);
+            test_world_inject(w, &from, data, len);
+            free(data);
+        }
+    }
+    test_world_run(w, NULL, NULL, 120000);
+    assert_int_equal(stats(w)->drops.dtls_cookie, 40); /* one HelloVerifyRequest a round, the second fragment dropped */
+    assert_int_equal(stats(w)->bytes_out, 20 * (64 + LM_HELLO_VERIFY_LEN));
+    assert_true(stats(w)->bytes_out < stats(w)->bytes_in);
+    assert_int_equal(stats(w)->handshakes_failed, 0); /* none was begun */
+    test_world_destroy(w);
+}
+
+/* Under the threshold there is no cookie, over it there is, and under it again. */
+static void cookies_are_asked_for_while_many_handshakes_are_half_open(void **state)
+{
+    (void)state;
+    record r;
+    test_world *w = make_world(&r, (test_world_config){.seed = 21, .delay = 1, .cookie_threshold = 3});
+    size_t len1, len2, check_len;
+    uint8_t *first = test_read_hex(LM_TEST_DATA "/captures/firefox153-clienthello-1.hex", &len1);
+    uint8_t *second = test_read_hex(LM_TEST_DATA "/captures/firefox153-clienthello-2.hex", &len2);
+    for (uint16_t i = 0; i < 3; i++) { /* three that never go on */
+        char ufrag[8];
+        lm_addr from;
+        lm_stun_builder b;
+        uint8_t check[256];
+        lm_addr_set(&from, (const uint8_t[]){198, 51, 100, (uint8_t)i}, 4, 7);
+        snprintf(ufrag, sizeof ufrag, "luma:%u", i);
+        lm_stun_begin(&b, check, sizeof check, LM_STUN_BINDING, LM_STUN_REQUEST, first);
+        lm_stun_add(&b, LM_STUN_USERNAME, ufrag, strlen(ufrag));
+        lm_stun_add_integrity(&b, TEST_WORLD_PWD);
+        check_len = (size_t)lm_stun_finish(&b);
+        test_world_inject(w, &from, check, check_len);
+        test_world_inject(w, &from, first, len1);
+        test_world_inject(w, &from, second, len2);
+    }
+    assert_int_equal(stats(w)->drops.dtls_cookie, 0);
+    test_client *a = add_client(w, &r);
+    assert_true(test_world_await(w, a, TEST_CLIENT_OPEN, 5000));
+    assert_int_equal(stats(w)->drops.dtls_cookie, 1);
+    test_world_run(w, NULL, NULL, 40000); /* the three are given up */
+    test_client *b = add_client(w, &r);
+    assert_true(test_world_await(w, b, TEST_CLIENT_OPEN, 5000));
+    assert_int_equal(stats(w)->drops.dtls_cookie, 1);
+    free(first);
+    free(second);
+    test_world_destroy(w);
+}
+
+static void a_forged_check_does_not_take_an_address_away(void **state)
+{
+    record r;
+    test_world *w = make_world(&r, (test_world_config){.seed = 22, .delay = 1});
+    test_client *c = add_client(w, &r);
+    lm_addr victim;
+    size_t len;
+    (void)state;
+    assert_true(test_world_await(w, c, TEST_CLIENT_OPEN, 5000));
+    assert_int_equal(lm_webrtc_remote(test_world_stack(w), r.session, &victim), LM_OK);
+    uint8_t *check = test_read_hex(LM_TEST_DATA "/captures/chromium156-stun-binding-2.hex", &len);
+    for (int i = 0; i < 100; i++) {
+        test_world_inject(w, &victim, check, len);
+        test_world_run(w, NULL, NULL, 500);
+    }
+    assert_int_equal(stats(w)->drops.path_taken, 100);
+    assert_int_equal(stats(w)->sessions, 1);
+    r.echo = true;
+    assert_true(test_client_send(c, test_world_now(w), "0", 1));
+    test_world_run(w, NULL, NULL, 100);
+    assert_int_equal(r.client_in_order, 1);
+
+    /* Once its owner has not been heard of for a while, the address may have changed hands. */
+    test_client_fall_silent(c);
+    test_world_run(w, NULL, NULL, LM_PATH_KEPT + 3000);
+    test_world_inject(w, &victim, check, len);
+    assert_int_equal(stats(w)->sessions, 2);
+    free(check);
+    test_world_destroy(w);
+}
+
 static void many_sessions_come_and_go(void **state)
 {
     (void)state;
@@ -670,6 +780,10 @@ int main(void)
         cmocka_unit_test(a_wrong_password_gets_401),
         cmocka_unit_test(what_is_not_ours_is_counted_alone),
         cmocka_unit_test(captured_hellos_are_answered),
+        cmocka_unit_test(clients_connect_with_cookies),
+        cmocka_unit_test(a_forged_address_gets_less_than_was_sent),
+        cmocka_unit_test(cookies_are_asked_for_while_many_handshakes_are_half_open),
+        cmocka_unit_test(a_forged_check_does_not_take_an_address_away),
         cmocka_unit_test(many_sessions_come_and_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
