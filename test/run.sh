@@ -46,6 +46,37 @@ need_clang() {
     need clang llvm libclang-rt-14-dev
 }
 
+# Node.js as the tests need it: 20.15 or newer, which is the one with zlib.crc32. Debian 12 has 18, so there the npm package of
+# a newer one is installed into build/node.
+node_is_new() { node -e 'process.exit(require("zlib").crc32 ? 0 : 1)' 2>/dev/null; }
+need_node() {
+    [ -d build/node/bin ] && PATH=$PWD/build/node/bin:$PATH
+    if ! node_is_new; then
+        need nodejs npm
+        if ! node_is_new; then
+            case $(uname -m) in aarch64) arch=arm64 ;; *) arch=x64 ;; esac
+            say "installing Node.js 22 into build/node"
+            mkdir -p build/node/bin
+            npm install --silent --no-progress --no-save --prefix build/node "node-linux-$arch@22"
+            ln -sf "../node_modules/node-linux-$arch/bin/node" build/node/bin/node
+            PATH=$PWD/build/node/bin:$PATH
+        fi
+    fi
+    export PATH
+    [ -d test/node_modules ] && [ test/node_modules -nt test/package-lock.json ] && return 0
+    say "installing the npm packages of test/package-lock.json"
+    (cd test && PUPPETEER_SKIP_DOWNLOAD=1 PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --silent --no-progress)
+}
+
+build() {
+    need build-essential cmake pkg-config libuv1-dev libmbedtls-dev libusrsctp-dev libsodium-dev libcjson-dev \
+        uthash-dev libcmocka-dev
+}
+
+need_clang() {
+    need clang llvm libclang-rt-14-dev
+}
+
 # Node.js 20 or newer: from Debian where it is new enough, else what is on the machine.
 need_node() {
     if ! node --version 2>/dev/null | grep -qE '^v(2[0-9]|[3-9][0-9])\.'; then
