@@ -1,6 +1,6 @@
 /*
- * Transport addresses (IP address and port) as plain values: no sockaddr, no host order puzzles. IPv4-mapped IPv6
- * addresses are kept as IPv4, so that one peer has one value.
+ * Transport addresses (IP address and port) as plain values: no sockaddr, no host order puzzles. IPv4-mapped
+ * IPv6 addresses are kept as IPv4, so that one peer has one value.
  */
 #ifndef LM_COMMON_ADDR_H
 #define LM_COMMON_ADDR_H

@@ -13,7 +13,9 @@ int lm_base64url_decode(uint8_t *data, size_t cap, size_t *len, const char *text
 {
     size_t decoded;
     const char *end;
-    /* The longest text that cap bytes can have; sodium tells "too big" and "malformed" apart only by errno. */
+    /*
+     * The longest text that cap bytes can have; sodium tells "too big" and "malformed" apart only by errno.
+     */
     if (text_len > LM_BASE64URL_SIZE(cap) - 1)
         return LM_ETOOBIG;
     if (sodium_base642bin(data, cap, text, text_len, NULL, &decoded, &end,

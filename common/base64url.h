@@ -12,8 +12,8 @@
 char *lm_base64url_encode(char *text, size_t text_size, const uint8_t *data, size_t len);
 
 /*
- * Decodes text_len characters into exactly *len ≤ cap bytes. LM_EMALFORMED for any other character, padding, or a
- * non-zero remainder in the last character; LM_ETOOBIG if cap is too small.
+ * Decodes text_len characters into exactly *len ≤ cap bytes. LM_EMALFORMED for any other character, padding,
+ * or a non-zero remainder in the last character; LM_ETOOBIG if cap is too small.
  */
 int lm_base64url_decode(uint8_t *data, size_t cap, size_t *len, const char *text, size_t text_len);
 

@@ -1,6 +1,7 @@
 /*
- * Bounded reader and writer for wire formats, in network byte order. A read or write past the end sets `failed`, gives zeros
- * or drops the bytes, and leaves the position; so a parser reads a whole structure and checks once.
+ * Bounded reader and writer for wire formats, in network byte order. A read or write past the end sets
+ * `failed`, gives zeros or drops the bytes, and leaves the position; so a parser reads a whole structure and
+ * checks once.
  */
 #ifndef LM_COMMON_BYTES_H
 #define LM_COMMON_BYTES_H

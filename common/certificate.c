@@ -35,7 +35,8 @@ static int write_cert(char cert_pem[LM_CERTIFICATE_PEM_SIZE], mbedtls_pk_context
     mbedtls_x509write_crt_set_md_alg(&cert, MBEDTLS_MD_SHA256);
     mbedtls_x509write_crt_set_subject_key(&cert, pk);
     mbedtls_x509write_crt_set_issuer_key(&cert, pk);
-    /* One extension at least: an empty list of them is not valid DER of a certificate (RFC 5280 section 4.1).
+    /*
+     * One extension at least: an empty list of them is not valid DER of a certificate (RFC 5280 section 4.1).
      */
     int result = lm_mbedtls_set_serial(&cert, serial, sizeof serial) != 0 ||
                          mbedtls_x509write_crt_set_subject_name(&cert, SUBJECT) != 0 ||

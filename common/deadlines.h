@@ -1,6 +1,6 @@
 /*
- * A set of deadlines: a binary heap whose entries live inside their owners. Setting, moving and clearing a deadline cost
- * O(log n), reading the earliest O(1); nothing ever scans all owners.
+ * A set of deadlines: a binary heap whose entries live inside their owners. Setting, moving and clearing a
+ * deadline cost O(log n), reading the earliest O(1); nothing ever scans all owners.
  */
 #ifndef LM_COMMON_DEADLINES_H
 #define LM_COMMON_DEADLINES_H

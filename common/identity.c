@@ -131,7 +131,8 @@ static int complain_of_missing(const file_set *set)
         missing, n_missing > 1 ? "are" : "is", existing, n_existing > 1 ? "are" : "is", or_set_pwd);
 }
 
-/* If what is missing lies staged beside the certificate that it was made with, marks it; else it is missing.
+/*
+ * If what is missing lies staged beside the certificate that it was made with, marks it; else it is missing.
  */
 static int set_find_staged(file_set *set)
 {

@@ -1,6 +1,6 @@
 /*
- * Logging through a handler that the owner gives. The library never prints. A line that a stranger on the network can
- * provoke is logged at debug, or above it only after lm_log_allow().
+ * Logging through a handler that the owner gives. The library never prints. A line that a stranger on the
+ * network can provoke is logged at debug, or above it only after lm_log_allow().
  */
 #ifndef LM_COMMON_LOG_H
 #define LM_COMMON_LOG_H
@@ -24,17 +24,18 @@ typedef struct lm_log {
 } lm_log;
 
 /* log may be NULL: then nothing is logged. */
-void lm_logf(const lm_log *log, lm_log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void lm_logf(const lm_log *log, lm_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 static inline bool lm_log_wants(const lm_log *log, lm_log_level level)
 {
     return log != NULL && log->handler != NULL && level <= log->level;
 }
 
-#define LM_LOG_AT(log, at, ...)                                                                                        \
-    do {                                                                                                               \
-        if (lm_log_wants((log), (at)))                                                                                 \
-            lm_logf((log), (at), __VA_ARGS__);                                                                         \
+#define LM_LOG_AT(log, at, ...)                \
+    do {                                       \
+        if (lm_log_wants((log), (at)))         \
+            lm_logf((log), (at), __VA_ARGS__); \
     } while (0)
 #define LM_LOGE(log, ...) LM_LOG_AT(log, LM_LOG_ERROR, __VA_ARGS__)
 #define LM_LOGW(log, ...) LM_LOG_AT(log, LM_LOG_WARN, __VA_ARGS__)

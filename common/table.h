@@ -1,6 +1,7 @@
 /*
- * uthash with a keyed hash: many keys here are chosen by strangers (ufrags, room ids, addresses), who must not be able to
- * make them collide. Include this instead of uthash.h. Iteration is in the order of insertion, as ever with uthash.
+ * uthash with a keyed hash: many keys here are chosen by strangers (ufrags, room ids, addresses), who must
+ * not be able to make them collide. Include this instead of uthash.h. Iteration is in the order of insertion,
+ * as ever with uthash.
  */
 #ifndef LM_COMMON_TABLE_H
 #define LM_COMMON_TABLE_H

@@ -1,5 +1,6 @@
 /*
- * Token bucket: `rate` tokens a second, at most `burst` saved up. Counts in thousandths, so that slow rates lose nothing.
+ * Token bucket: `rate` tokens a second, at most `burst` saved up. Counts in thousandths, so that slow rates
+ * lose nothing.
  */
 #ifndef LM_COMMON_TOKEN_BUCKET_H
 #define LM_COMMON_TOKEN_BUCKET_H
@@ -47,7 +48,8 @@ static inline bool lm_token_bucket_take(lm_token_bucket *bucket, uint32_t rate, 
 }
 
 /* True when the bucket has filled up again, so that forgetting it changes nothing. */
-static inline bool lm_token_bucket_full(const lm_token_bucket *bucket, uint32_t rate, uint32_t burst, lm_ms now)
+static inline bool lm_token_bucket_full(const lm_token_bucket *bucket, uint32_t rate, uint32_t burst,
+                                        lm_ms now)
 {
     lm_token_bucket copy = *bucket;
     lm_token_bucket_refill(&copy, rate, burst, now);

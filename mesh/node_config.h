@@ -1,6 +1,6 @@
 /*
- * The config of a relay: what a browser must know to reach it (protocol page, section 1). Printed as JSON with sorted keys,
- * and as a "blob": "lm1." and the base64url of that JSON without white space.
+ * The config of a relay: what a browser must know to reach it (protocol page, section 1). Printed as JSON
+ * with sorted keys, and as a "blob": "lm1." and the base64url of that JSON without white space.
  */
 #ifndef LM_MESH_NODE_CONFIG_H
 #define LM_MESH_NODE_CONFIG_H
@@ -12,16 +12,16 @@
 
 #define LM_FINGERPRINT_LEN 32 /* SHA-256 over the DER certificate (RFC 8122) */
 #define LM_NODE_PUBLIC_KEY_LEN 32
-#define LM_UFRAG_MAX 256  /* characters (RFC 8445 section 5.3) */
+#define LM_UFRAG_MAX 256 /* characters (RFC 8445 section 5.3) */
 #define LM_ICE_PWD_MAX 256
 #define LM_HOST_MAX 253 /* characters of a DNS name */
 
 typedef struct lm_node_config {
-    lm_addr ip;                  /* IPv4; family LM_AF_NONE if the node has none. Its port is not used. */
-    lm_addr ip6;                 /* IPv6, likewise */
-    char host[LM_HOST_MAX + 1];  /* DNS name, "" if none */
-    uint16_t port;               /* UDP */
-    uint16_t tcp;                /* ICE-TCP port, 0: not served */
+    lm_addr ip;                 /* IPv4; family LM_AF_NONE if the node has none. Its port is not used. */
+    lm_addr ip6;                /* IPv6, likewise */
+    char host[LM_HOST_MAX + 1]; /* DNS name, "" if none */
+    uint16_t port;              /* UDP */
+    uint16_t tcp;               /* ICE-TCP port, 0: not served */
     char ufrag[LM_UFRAG_MAX + 1];
     char pwd[LM_ICE_PWD_MAX + 1];
     uint8_t fingerprint[LM_FINGERPRINT_LEN];
@@ -37,7 +37,9 @@ char *lm_node_config_pretty(const lm_node_config *config);
 /* The blob; malloc'ed, NULL if memory ran out. */
 char *lm_node_config_blob(const lm_node_config *config);
 
-/* Parses a blob as browsers may hand it about. LM_EMALFORMED, LM_EUNSUPPORTED for another version, LM_ENOMEM. */
+/*
+ * Parses a blob as browsers may hand it about. LM_EMALFORMED, LM_EUNSUPPORTED for another version, LM_ENOMEM.
+ */
 int lm_node_config_parse_blob(lm_node_config *config, const char *blob, size_t len);
 
 #endif

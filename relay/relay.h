@@ -1,6 +1,7 @@
 /*
- * The relay: rooms and the signalling protocol (protocol page, section 3) on top of a WebRTC stack. Sans-IO, with the
- * same four verbs as the stack that it drives; its outputs are datagrams alone, since it takes the stack's events itself.
+ * The relay: rooms and the signalling protocol (protocol page, section 3) on top of a WebRTC stack. Sans-IO,
+ * with the same four verbs as the stack that it drives; its outputs are datagrams alone, since it takes the
+ * stack's events itself.
  */
 #ifndef LM_RELAY_RELAY_H
 #define LM_RELAY_RELAY_H
@@ -24,7 +25,7 @@ typedef struct lm_relay_limits {
     uint32_t rooms_per_session; /* default 64 */
     uint32_t message_rate;      /* messages a second and session, default 200; 0: no limit */
     uint32_t message_burst;     /* default 4,096 */
-    lm_ms resume;               /* how long a session that fell silent keeps its places in rooms, default 15,000 ms */
+    lm_ms resume; /* how long a session that fell silent keeps its places in rooms, default 15,000 ms */
 } lm_relay_limits;
 
 void lm_relay_limits_default(lm_relay_limits *limits);
@@ -49,8 +50,8 @@ int lm_relay_create(lm_relay **relay, const lm_relay_config *config, lm_webrtc *
 void lm_relay_destroy(lm_relay *relay);
 
 /*
- * Tells the relay the wall-clock time that belongs to `now`, for the seq of its node record. Call it once before the
- * first input and whenever the clock may have been set.
+ * Tells the relay the wall-clock time that belongs to `now`, for the seq of its node record. Call it once
+ * before the first input and whenever the clock may have been set.
  */
 void lm_relay_set_unix_time(lm_relay *relay, lm_ms now, uint64_t unix_ms);
 

@@ -13,12 +13,17 @@
 #include "webrtc/stack.h"
 #include "webrtc/udp_uv.h"
 
-/* New sessions at once from one address, and messages at once from one session: what a page full of tabs, or a browser that
- * joins all its rooms, may come with after a while of silence (protocol page, section 3). */
+/*
+ * New sessions at once from one address, and messages at once from one session: what a page full of tabs, or
+ * a browser that joins all its rooms, may come with after a while of silence (protocol page, section 3).
+ */
 #define SESSION_BURST 128
 #define MESSAGE_BURST 4096
 
-/* DTLS handshakes under way at once without a cookie: as many as a crowd that arrives together has, 40 kB each. */
+/*
+ * DTLS handshakes under way at once without a cookie: as many as a crowd that arrives together has, 40 kB
+ * each.
+ */
 #define COOKIE_THRESHOLD 64
 
 /* How often the wall clock is read again, and memory is looked after, in ms. */
@@ -60,12 +65,13 @@ static void read_wall_clock(lm_service *s)
 {
     uv_timeval64_t wall;
     if (uv_gettimeofday(&wall) == 0)
-        lm_relay_set_unix_time(s->relay, uv_now(s->loop), (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_usec / 1000);
+        lm_relay_set_unix_time(s->relay, uv_now(s->loop),
+                               (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_usec / 1000);
 }
 
 /*
- * A session's memory lies between that of others, and malloc keeps what it once had: after a rush, a small server would go on
- * holding the memory of its busiest minute.
+ * A session's memory lies between that of others, and malloc keeps what it once had: after a rush, a small
+ * server would go on holding the memory of its busiest minute.
  */
 static void give_memory_back(lm_service *s)
 {
@@ -117,8 +123,9 @@ static int make_relay(lm_service *s, const lm_settings *settings, const lm_ident
     return result;
 }
 
-int lm_service_start(lm_service **service, uv_loop_t *loop, const lm_settings *settings, const lm_identity *identity,
-                     const lm_node_config *config, const lm_log *log, lm_error_text *error)
+int lm_service_start(lm_service **service, uv_loop_t *loop, const lm_settings *settings,
+                     const lm_identity *identity, const lm_node_config *config, const lm_log *log,
+                     lm_error_text *error)
 {
     lm_service *s = calloc(1, sizeof *s);
     if (s == NULL)

@@ -13,11 +13,12 @@
 typedef struct lm_service lm_service;
 
 /*
- * Starts it; settings, identity, config and log are borrowed until lm_service_stop(). LM_EIO when the port cannot be
- * opened, LM_EINVAL, LM_ECRYPTO, LM_ENOMEM, with a line that says why.
+ * Starts it; settings, identity, config and log are borrowed until lm_service_stop(). LM_EIO when the port
+ * cannot be opened, LM_EINVAL, LM_ECRYPTO, LM_ENOMEM, with a line that says why.
  */
-int lm_service_start(lm_service **service, uv_loop_t *loop, const lm_settings *settings, const lm_identity *identity,
-                     const lm_node_config *config, const lm_log *log, lm_error_text *error);
+int lm_service_start(lm_service **service, uv_loop_t *loop, const lm_settings *settings,
+                     const lm_identity *identity, const lm_node_config *config, const lm_log *log,
+                     lm_error_text *error);
 
 /* The UDP port that is open. */
 uint16_t lm_service_port(const lm_service *service);

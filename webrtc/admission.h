@@ -1,6 +1,7 @@
 /*
- * Admission of newcomers: at most `rate` new sessions a second for an address (IPv6: a /64, since one host has as many
- * addresses as it likes), with bursts. Remembers a bounded number of addresses and forgets the one seen longest ago.
+ * Admission of newcomers: at most `rate` new sessions a second for an address (IPv6: a /64, since one host
+ * has as many addresses as it likes), with bursts. Remembers a bounded number of addresses and forgets the
+ * one seen longest ago.
  */
 #ifndef LM_WEBRTC_ADMISSION_H
 #define LM_WEBRTC_ADMISSION_H

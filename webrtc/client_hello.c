@@ -80,8 +80,10 @@ static void take(lm_client_hello *hello, const fragment *f)
     }
 }
 
-/* Writes both headers: the record header is that of the fragment that completed the message, so its sequence number is
- * fresh; the handshake header says that this is all of it. */
+/*
+ * Writes both headers: the record header is that of the fragment that completed the message, so its sequence
+ * number is fresh; the handshake header says that this is all of it.
+ */
 static void finish(lm_client_hello *hello, const uint8_t *record_header)
 {
     lm_writer w = lm_writer_init(hello->record, HEADERS_LEN);
@@ -107,8 +109,8 @@ int lm_client_hello_input(lm_client_hello *hello, const uint8_t *data, size_t le
         while (error == LM_OK && lm_reader_left(&body) > 0) {
             fragment f;
             error = read_fragment(&body, &f);
-            if (error == LM_OK && (hello->record == NULL || hello->total != f.total ||
-                                   hello->message_seq != f.message_seq))
+            if (error == LM_OK &&
+                (hello->record == NULL || hello->total != f.total || hello->message_seq != f.message_seq))
                 error = start(hello, &f);
             if (error != LM_OK)
                 break;

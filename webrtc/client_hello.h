@@ -1,8 +1,8 @@
 /*
- * Reassembly of a fragmented ClientHello (RFC 6347 section 4.2.3). Browsers with a post-quantum key share send one of 1.4 kB
- * in two datagrams, and mbedTLS 2.28 refuses a fragmented ClientHello. Fragments go in, one unfragmented record
- * comes out; the transcript hash stays right, since DTLS 1.2 hashes handshake messages as if they had not been fragmented
- * (section 4.2.6).
+ * Reassembly of a fragmented ClientHello (RFC 6347 section 4.2.3). Browsers with a post-quantum key share
+ * send one of 1.4 kB in two datagrams, and mbedTLS 2.28 refuses a fragmented ClientHello. Fragments go in,
+ * one unfragmented record comes out; the transcript hash stays right, since DTLS 1.2 hashes handshake
+ * messages as if they had not been fragmented (section 4.2.6).
  *
  *     struct {                                  struct {
  *       ContentType type;         1 = 22          HandshakeType msg_type;  1 = client_hello
@@ -35,16 +35,16 @@ typedef struct lm_client_hello {
 } lm_client_hello;
 
 /*
- * True when the datagram starts with a plaintext (epoch 0) handshake record whose first message is a ClientHello: then it
- * is for lm_client_hello_input() rather than for the DTLS library.
+ * True when the datagram starts with a plaintext (epoch 0) handshake record whose first message is a
+ * ClientHello: then it is for lm_client_hello_input() rather than for the DTLS library.
  */
 bool lm_client_hello_is(const uint8_t *data, size_t len);
 
 /*
- * Takes the ClientHello fragments of one datagram. Returns 1 when the message is whole: *record and *record_len are then
- * one DTLS record with it, borrowed until the next call, and the reassembler is ready for a retransmission. 0: more
- * fragments are needed. LM_EMALFORMED: records or fragments that do not parse or contradict each other; what came before
- * is kept. LM_ETOOBIG: longer than LM_CLIENT_HELLO_MAX. LM_ENOMEM.
+ * Takes the ClientHello fragments of one datagram. Returns 1 when the message is whole: *record and
+ * *record_len are then one DTLS record with it, borrowed until the next call, and the reassembler is ready
+ * for a retransmission. 0: more fragments are needed. LM_EMALFORMED: records or fragments that do not parse
+ * or contradict each other; what came before is kept. LM_ETOOBIG: longer than LM_CLIENT_HELLO_MAX. LM_ENOMEM.
  */
 int lm_client_hello_input(lm_client_hello *hello, const uint8_t *data, size_t len, const uint8_t **record,
                           size_t *record_len);

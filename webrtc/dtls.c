@@ -42,8 +42,8 @@ struct lm_dtls {
 static const int ciphersuites[] = {MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, 0};
 
 /*
- * Loads the key that belongs to the certificate. mbedTLS loads an EC key as ECKEY, whose signatures go through a slower path
- * than those of an ECDSA context with the same key pair: half the signatures a second.
+ * Loads the key that belongs to the certificate. mbedTLS loads an EC key as ECKEY, whose signatures go
+ * through a slower path than those of an ECDSA context with the same key pair: half the signatures a second.
  */
 static int load_key(lm_dtls_server *s, const uint8_t *der, size_t len)
 {
@@ -83,7 +83,9 @@ static void configure_version(mbedtls_ssl_config *config)
 #endif
 }
 
-/* mbedTLS 3 does part of its work through the PSA API, which wants to be started; doing so twice is harmless. */
+/*
+ * mbedTLS 3 does part of its work through the PSA API, which wants to be started; doing so twice is harmless.
+ */
 static int start_library(void)
 {
 #if MBEDTLS_VERSION_NUMBER >= 0x03000000
@@ -93,7 +95,8 @@ static int start_library(void)
 #endif
 }
 
-static int accept_cookie(void *ctx, const unsigned char *cookie, size_t len, const unsigned char *id, size_t id_len)
+static int accept_cookie(void *ctx, const unsigned char *cookie, size_t len, const unsigned char *id,
+                         size_t id_len)
 {
     (void)ctx, (void)cookie, (void)len, (void)id, (void)id_len;
     return 0;
@@ -107,15 +110,15 @@ static void configure(lm_dtls_server *s)
     mbedtls_ssl_conf_authmode(&s->config, MBEDTLS_SSL_VERIFY_NONE);
     mbedtls_ssl_conf_handshake_timeout(&s->config, RETRANSMIT_MIN, RETRANSMIT_MAX);
     /*
-     * Cookies are checked before a connection is made (hello_cookie.h), and mbedTLS refuses a ClientHello that has one unless
-     * it may ask somebody. Without a function to write cookies it asks for none, and takes no second ClientHello on a
-     * connection for a reconnecting client.
+     * Cookies are checked before a connection is made (hello_cookie.h), and mbedTLS refuses a ClientHello
+     * that has one unless it may ask somebody. Without a function to write cookies it asks for none, and
+     * takes no second ClientHello on a connection for a reconnecting client.
      */
     mbedtls_ssl_conf_dtls_cookies(&s->config, NULL, accept_cookie, NULL);
 }
 
-int lm_dtls_server_create(lm_dtls_server **server, const uint8_t *cert_der, size_t cert_len, const uint8_t *key_der,
-                          size_t key_len, const lm_random *random)
+int lm_dtls_server_create(lm_dtls_server **server, const uint8_t *cert_der, size_t cert_len,
+                          const uint8_t *key_der, size_t key_len, const lm_random *random)
 {
     lm_dtls_server *s = calloc(1, sizeof *s);
     if (s == NULL)
@@ -130,9 +133,9 @@ int lm_dtls_server_create(lm_dtls_server **server, const uint8_t *cert_der, size
         error = LM_EINVAL;
     if (error == LM_OK)
         error = load_key(s, key_der, key_len);
-    if (error == LM_OK && mbedtls_ssl_config_defaults(&s->config, MBEDTLS_SSL_IS_SERVER,
-                                                      MBEDTLS_SSL_TRANSPORT_DATAGRAM,
-                                                      MBEDTLS_SSL_PRESET_DEFAULT) != 0)
+    if (error == LM_OK &&
+        mbedtls_ssl_config_defaults(&s->config, MBEDTLS_SSL_IS_SERVER, MBEDTLS_SSL_TRANSPORT_DATAGRAM,
+                                    MBEDTLS_SSL_PRESET_DEFAULT) != 0)
         error = LM_ENOMEM;
     if (error == LM_OK) {
         configure(s);
@@ -248,7 +251,10 @@ static void finish(lm_dtls *dtls, lm_dtls_state state)
 static void handshake(lm_dtls *dtls)
 {
     int result;
-    /* A datagram may hold several messages; mbedTLS comes back once for some of them without having asked for more. */
+    /*
+     * A datagram may hold several messages; mbedTLS comes back once for some of them without having asked for
+     * more.
+     */
     do
         result = mbedtls_ssl_handshake(&dtls->ssl);
     while (result == MBEDTLS_ERR_SSL_WANT_READ && dtls->in != NULL);

@@ -84,7 +84,8 @@ static bool is_good(const lm_hello_cookie *cookie, uint32_t minute, const lm_add
     return sodium_memcmp(expected, h->cookie, sizeof expected) == 0;
 }
 
-static void write_request(const uint8_t *record_seq, const uint8_t *cookie, uint8_t answer[LM_HELLO_VERIFY_LEN])
+static void write_request(const uint8_t *record_seq, const uint8_t *cookie,
+                          uint8_t answer[LM_HELLO_VERIFY_LEN])
 {
     const size_t body_len = 2 + 1 + LM_HELLO_COOKIE_LEN;
     lm_writer w = lm_writer_init(answer, LM_HELLO_VERIFY_LEN);
@@ -104,7 +105,8 @@ static void write_request(const uint8_t *record_seq, const uint8_t *cookie, uint
 }
 
 lm_hello_cookie_verdict lm_hello_cookie_judge(const lm_hello_cookie *cookie, lm_ms now, const lm_addr *remote,
-                                              const uint8_t *data, size_t len, uint8_t answer[LM_HELLO_VERIFY_LEN])
+                                              const uint8_t *data, size_t len,
+                                              uint8_t answer[LM_HELLO_VERIFY_LEN])
 {
     uint8_t fresh[LM_HELLO_COOKIE_LEN];
     uint32_t minute = (uint32_t)(now / LM_HELLO_COOKIE_LIFETIME);

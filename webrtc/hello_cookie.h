@@ -1,7 +1,7 @@
 /*
- * The cookie exchange of DTLS (RFC 6347 section 4.2.1), without a state for the client: a ClientHello without a good cookie
- * is answered by a HelloVerifyRequest of 48 bytes, and nothing is kept. Who sends the cookie back has received it, so its
- * address is no forgery.
+ * The cookie exchange of DTLS (RFC 6347 section 4.2.1), without a state for the client: a ClientHello without
+ * a good cookie is answered by a HelloVerifyRequest of 48 bytes, and nothing is kept. Who sends the cookie
+ * back has received it, so its address is no forgery.
  *
  *     Client                                   Server
  *     ------                                   ------
@@ -44,10 +44,12 @@ typedef enum lm_hello_cookie_verdict {
 void lm_hello_cookie_init(lm_hello_cookie *cookie, const lm_random *random);
 
 /*
- * Judges a datagram that is to open a handshake from `remote`. The cookie stands in the first fragment of a ClientHello, so
- * that one is enough. With LM_HELLO_COOKIE_ASK answer is a HelloVerifyRequest of LM_HELLO_VERIFY_LEN bytes.
+ * Judges a datagram that is to open a handshake from `remote`. The cookie stands in the first fragment of a
+ * ClientHello, so that one is enough. With LM_HELLO_COOKIE_ASK answer is a HelloVerifyRequest of
+ * LM_HELLO_VERIFY_LEN bytes.
  */
 lm_hello_cookie_verdict lm_hello_cookie_judge(const lm_hello_cookie *cookie, lm_ms now, const lm_addr *remote,
-                                              const uint8_t *data, size_t len, uint8_t answer[LM_HELLO_VERIFY_LEN]);
+                                              const uint8_t *data, size_t len,
+                                              uint8_t answer[LM_HELLO_VERIFY_LEN]);
 
 #endif

@@ -4,7 +4,10 @@
 
 #include "common/bytes.h"
 
-/* Splits USERNAME "<relay ufrag>:<client ufrag>" (RFC 8445 section 7.2.2); NULL and zeros if there is no colon. */
+/*
+ * Splits USERNAME "<relay ufrag>:<client ufrag>" (RFC 8445 section 7.2.2); NULL and zeros if there is no
+ * colon.
+ */
 static const uint8_t *client_ufrag(const lm_stun_msg *request, size_t *relay_len, size_t *client_len)
 {
     const uint8_t *colon = memchr(request->username, ':', request->username_len);
@@ -24,7 +27,8 @@ lm_ice_verdict lm_ice_lite_judge(const lm_ice_credentials *credentials, const lm
     const uint8_t *client = client_ufrag(request, &relay_len, &client_len);
     if (request->integrity == NULL || client == NULL || client_len == 0 || client_len > LM_ICE_UFRAG_MAX)
         return LM_ICE_BAD_REQUEST;
-    if (relay_len != strlen(credentials->ufrag) || memcmp(request->username, credentials->ufrag, relay_len) != 0)
+    if (relay_len != strlen(credentials->ufrag) ||
+        memcmp(request->username, credentials->ufrag, relay_len) != 0)
         return LM_ICE_WRONG_UFRAG;
     if (lm_stun_check_integrity(request, credentials->pwd) != 0)
         return LM_ICE_WRONG_MAC;
@@ -71,8 +75,8 @@ static void add_error(lm_stun_builder *b, lm_ice_verdict verdict, const lm_stun_
     }
 }
 
-int lm_ice_lite_answer(const lm_ice_credentials *credentials, lm_ice_verdict verdict, const lm_stun_msg *request,
-                       const lm_addr *remote, uint8_t answer[LM_STUN_ANSWER_MAX])
+int lm_ice_lite_answer(const lm_ice_credentials *credentials, lm_ice_verdict verdict,
+                       const lm_stun_msg *request, const lm_addr *remote, uint8_t answer[LM_STUN_ANSWER_MAX])
 {
     bool success = verdict == LM_ICE_VALID || verdict == LM_ICE_STUN;
     lm_stun_builder b;
@@ -82,7 +86,9 @@ int lm_ice_lite_answer(const lm_ice_credentials *credentials, lm_ice_verdict ver
         lm_stun_add_xor_address(&b, LM_STUN_XOR_MAPPED_ADDRESS, remote);
     else
         add_error(&b, verdict, request);
-    /* RFC 8489 section 9.1.3: whoever passed the integrity check gets an answer with integrity, no one else. */
+    /*
+     * RFC 8489 section 9.1.3: whoever passed the integrity check gets an answer with integrity, no one else.
+     */
     if (verdict == LM_ICE_VALID || verdict == LM_ICE_CONFLICT || verdict == LM_ICE_FULL ||
         (verdict == LM_ICE_UNKNOWN && request->username != NULL))
         lm_stun_add_integrity(&b, credentials->pwd);

@@ -1,6 +1,6 @@
 /*
- * ICE-lite (RFC 8445 section 2.5): the relay never sends a check, it answers those of the clients. It never sees an offer
- * either, so the first valid check of an unknown client is what makes a session.
+ * ICE-lite (RFC 8445 section 2.5): the relay never sends a check, it answers those of the clients. It never
+ * sees an offer either, so the first valid check of an unknown client is what makes a session.
  */
 #ifndef LM_WEBRTC_ICE_LITE_H
 #define LM_WEBRTC_ICE_LITE_H
@@ -17,7 +17,10 @@
 /* Longest ufrag of a client in characters (RFC 8839 section 5.4). */
 #define LM_ICE_UFRAG_MAX 256
 
-/* ICE-controlling tie-breaker and ufrag: what tells clients apart. A ufrag alone has 24 bits in some browsers. */
+/*
+ * ICE-controlling tie-breaker and ufrag: what tells clients apart. A ufrag alone has 24 bits in some
+ * browsers.
+ */
 #define LM_ICE_CLIENT_KEY_MAX (8 + LM_ICE_UFRAG_MAX)
 
 typedef struct lm_ice_credentials {
@@ -44,7 +47,7 @@ lm_ice_verdict lm_ice_lite_judge(const lm_ice_credentials *credentials, const lm
 size_t lm_ice_lite_client_key(const lm_stun_msg *request, uint8_t key[LM_ICE_CLIENT_KEY_MAX]);
 
 /* Writes the answer that goes with a verdict to a request from `remote`; returns its length or LM_ETOOBIG. */
-int lm_ice_lite_answer(const lm_ice_credentials *credentials, lm_ice_verdict verdict, const lm_stun_msg *request,
-                       const lm_addr *remote, uint8_t answer[LM_STUN_ANSWER_MAX]);
+int lm_ice_lite_answer(const lm_ice_credentials *credentials, lm_ice_verdict verdict,
+                       const lm_stun_msg *request, const lm_addr *remote, uint8_t answer[LM_STUN_ANSWER_MAX]);
 
 #endif

@@ -30,8 +30,8 @@ static lm_output_entry *append(lm_output_queue *queue, lm_webrtc_output_kind kin
     return entry;
 }
 
-int lm_output_queue_send(lm_output_queue *queue, const lm_addr *remote, const lm_addr *local, const uint8_t *data,
-                         size_t len)
+int lm_output_queue_send(lm_output_queue *queue, const lm_addr *remote, const lm_addr *local,
+                         const uint8_t *data, size_t len)
 {
     if (queue->datagram_bytes + len > LM_OUTPUT_QUEUE_DATAGRAM_BYTES)
         return LM_ELIMIT;
@@ -43,7 +43,8 @@ int lm_output_queue_send(lm_output_queue *queue, const lm_addr *remote, const lm
     return LM_OK;
 }
 
-int lm_output_queue_message(lm_output_queue *queue, lm_session_id session, const uint8_t *data, size_t len, bool binary)
+int lm_output_queue_message(lm_output_queue *queue, lm_session_id session, const uint8_t *data, size_t len,
+                            bool binary)
 {
     lm_output_entry *entry = append(queue, LM_WEBRTC_MESSAGE, session, data, len);
     if (entry == NULL)

@@ -9,7 +9,8 @@ lm_path *lm_path_find(const lm_path_table *table, const lm_addr *remote, const l
     return path;
 }
 
-lm_path *lm_path_add(lm_path_table *table, struct lm_session *session, const lm_addr *remote, const lm_addr *local)
+lm_path *lm_path_add(lm_path_table *table, struct lm_session *session, const lm_addr *remote,
+                     const lm_addr *local)
 {
     lm_path *path = calloc(1, sizeof *path);
     if (path == NULL)

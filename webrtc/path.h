@@ -1,6 +1,6 @@
 /*
- * Paths: the address pairs on which a session's client has passed an ICE check. A datagram that is not STUN belongs to the
- * session whose path it came by; there is no other way in.
+ * Paths: the address pairs on which a session's client has passed an ICE check. A datagram that is not STUN
+ * belongs to the session whose path it came by; there is no other way in.
  */
 #ifndef LM_WEBRTC_PATH_H
 #define LM_WEBRTC_PATH_H
@@ -11,10 +11,16 @@
 
 struct lm_session;
 
-/* Paths that a session keeps; a browser has one for each interface and family. The one used longest ago goes first. */
+/*
+ * Paths that a session keeps; a browser has one for each interface and family. The one used longest ago goes
+ * first.
+ */
 #define LM_SESSION_PATHS 8
 
-/* How long an address pair stays its session's after the last check on it, in ms: some three checks of a browser. */
+/*
+ * How long an address pair stays its session's after the last check on it, in ms: some three checks of a
+ * browser.
+ */
 #define LM_PATH_KEPT 15000
 
 typedef struct lm_path {
@@ -37,7 +43,8 @@ typedef struct lm_path_table {
 lm_path *lm_path_find(const lm_path_table *table, const lm_addr *remote, const lm_addr *local);
 
 /* Adds a path; the caller has made sure that it is not there. NULL if memory ran out. */
-lm_path *lm_path_add(lm_path_table *table, struct lm_session *session, const lm_addr *remote, const lm_addr *local);
+lm_path *lm_path_add(lm_path_table *table, struct lm_session *session, const lm_addr *remote,
+                     const lm_addr *local);
 
 /* Takes the path out of the table and frees it; its session's list is the caller's. */
 void lm_path_remove(lm_path_table *table, lm_path *path);

@@ -2,9 +2,10 @@
  * The one file that includes usrsctp, and so the one with state that is global to the process.
  *
  * usrsctp tells associations apart by the peer's address and port. Its addresses are looked up in lists, once
- * for each association of the list that it walks: with one address an association, a packet of unknown tag cost
- * 20 ms among 1,000 sessions, and each address given back woke a thread of usrsctp's own. So all peers share one
- * address here, and each has a port of its own, which usrsctp hashes; on the wire both ports are 5000.
+ * for each association of the list that it walks: with one address an association, a packet of unknown tag
+ * cost 20 ms among 1,000 sessions, and each address given back woke a thread of usrsctp's own. So all peers
+ * share one address here, and each has a port of its own, which usrsctp hashes; on the wire both ports are
+ * 5000.
  */
 #include "webrtc/sctp.h"
 
@@ -18,30 +19,35 @@
 #include "webrtc/webrtc.h"
 
 /*
- * Largest SCTP packet less its 12-byte common header, so that it fits a DTLS record in a 1,200-byte datagram. Path MTU
- * discovery is off: RFC 8261 section 5 leaves it to DTLS, which does none here.
+ * Largest SCTP packet less its 12-byte common header, so that it fits a DTLS record in a 1,200-byte datagram.
+ * Path MTU discovery is off: RFC 8261 section 5 leaves it to DTLS, which does none here.
  */
 #define PATH_MTU 1151
 
 /*
- * Receive window of an association in bytes: a message of LM_WEBRTC_MESSAGE_MAX and usrsctp's own overhead for its chunks
- * fit in, so that every allowed message is delivered whole. Longer ones reach PARTIAL_DELIVERY first, and end the
- * association.
+ * Receive window of an association in bytes: a message of LM_WEBRTC_MESSAGE_MAX and usrsctp's own overhead
+ * for its chunks fit in, so that every allowed message is delivered whole. Longer ones reach PARTIAL_DELIVERY
+ * first, and end the association.
  */
 #define RECEIVE_SPACE (128 * 1024)
 #define PARTIAL_DELIVERY (80 * 1024)
 
-/* Bytes that usrsctp holds for sending in one association; what is beyond waits in the session's own queue. */
+/*
+ * Bytes that usrsctp holds for sending in one association; what is beyond waits in the session's own queue.
+ */
 #define SEND_SPACE (128 * 1024)
 
-/* Retransmission timeouts in ms. RFC 9260 section 16 has 1 s, 1 s and 60 s; signalling wants a lost packet back sooner. */
+/*
+ * Retransmission timeouts in ms. RFC 9260 section 16 has 1 s, 1 s and 60 s; signalling wants a lost packet
+ * back sooner.
+ */
 #define RTO_INITIAL 1000
 #define RTO_MIN 300
 #define RTO_MAX 10000
 
 /*
- * How often usrsctp's timers run, in ms: while packets come or go, and while all is quiet. Its shortest timer of note is
- * the delayed SACK of 200 ms, which only runs after a packet.
+ * How often usrsctp's timers run, in ms: while packets come or go, and while all is quiet. Its shortest timer
+ * of note is the delayed SACK of 200 ms, which only runs after a packet.
  */
 #define TICK_ACTIVE 20
 #define TICK_QUIET 500
@@ -94,9 +100,9 @@ static struct {
     lm_sctp_assoc *assocs; /* by port */
     uint16_t last_port;
     uint32_t input_tag; /* verification tag of the packet that usrsctp was given last */
-    lm_ms now;         /* latest time seen */
-    lm_ms ticked;      /* when usrsctp's timers ran last */
-    lm_ms active;      /* when the last packet came or went */
+    lm_ms now;          /* latest time seen */
+    lm_ms ticked;       /* when usrsctp's timers ran last */
+    lm_ms active;       /* when the last packet came or went */
     uint8_t message[LM_WEBRTC_MESSAGE_MAX + 1];
 } endpoint;
 
@@ -195,7 +201,8 @@ static int configure(struct socket *socket)
 {
     const int on = 1, receive = RECEIVE_SPACE, send = SEND_SPACE;
     const uint32_t partial = PARTIAL_DELIVERY, interleave = FRAGMENT_INTERLEAVE;
-    const struct sctp_initmsg init = {.sinit_num_ostreams = LM_SCTP_STREAMS, .sinit_max_instreams = LM_SCTP_STREAMS};
+    const struct sctp_initmsg init = {.sinit_num_ostreams = LM_SCTP_STREAMS,
+                                      .sinit_max_instreams = LM_SCTP_STREAMS};
     const struct sctp_rtoinfo rto = {.srto_initial = RTO_INITIAL, .srto_min = RTO_MIN, .srto_max = RTO_MAX};
     const struct sctp_assoc_value reset = {.assoc_value = SCTP_ENABLE_RESET_STREAM_REQ};
     /* No heartbeats: the session's consent checks tell that its peer lives (RFC 7675). */
@@ -224,7 +231,10 @@ int lm_sctp_start(void)
     usrsctp_sysctl_set_sctp_asconf_enable(0);
     usrsctp_sysctl_set_sctp_auth_enable(0);
     usrsctp_sysctl_set_sctp_blackhole(2); /* no answer to packets of no association */
-    /* No quarantine for verification tags: DTLS keeps late packets of an old association out (RFC 8261 section 5). */
+    /*
+     * No quarantine for verification tags: DTLS keeps late packets of an old association out (RFC 8261
+     * section 5).
+     */
     usrsctp_sysctl_set_sctp_vtag_time_wait(0);
     usrsctp_tunable_set_sctp_pcbtblsize(TABLE_SIZE);
     usrsctp_enable_crc32c_offload(); /* the checksum is checked here, where a bad one can be counted */
@@ -285,8 +295,8 @@ int lm_sctp_connect(lm_sctp_assoc *assoc)
 }
 
 /*
- * The ABORT is made here: usrsctp's own way to ask for one is its send call, which refuses while the stream that
- * it names is being reset, as it is when a closed channel ends its session.
+ * The ABORT is made here: usrsctp's own way to ask for one is its send call, which refuses while the stream
+ * that it names is being reset, as it is when a closed channel ends its session.
  */
 void lm_sctp_abort(lm_sctp_assoc *assoc)
 {
@@ -370,7 +380,8 @@ static void deliver(void)
             assoc->ended = true; /* what comes next is the rest of this message, but looks like a whole one */
             assoc->handler->too_big(assoc->user);
         } else if (info_type == SCTP_RECVV_RCVINFO) {
-            assoc->handler->message(assoc->user, info.rcv_sid, ntohl(info.rcv_ppid), endpoint.message, (size_t)n);
+            assoc->handler->message(assoc->user, info.rcv_sid, ntohl(info.rcv_ppid), endpoint.message,
+                                    (size_t)n);
         }
     }
 }
@@ -381,7 +392,9 @@ void lm_sctp_close(lm_sctp_assoc *assoc)
     if (assoc == NULL)
         return;
     HASH_DELETE(hh, endpoint.assocs, assoc); /* packets that usrsctp still wants to send have nowhere to go */
-    /* As if the peer had aborted: unlike its own calls, this frees usrsctp's half at once in whatever state. */
+    /*
+     * As if the peer had aborted: unlike its own calls, this frees usrsctp's half at once in whatever state.
+     */
     if (assoc->tag != 0)
         usrsctp_conninput(PEERS, packet, write_abort(packet, assoc->port, assoc->tag), 0);
     free(assoc);
@@ -405,9 +418,9 @@ static uint32_t rejected_packets(void)
 }
 
 /*
- * True when the verification tag may be right (RFC 9260 section 8.5). Once the association is up it is known; INIT
- * and the cookie of a restart have others, but no WebRTC peer starts its association over. What is refused here
- * does not reach usrsctp, which would search all associations for it.
+ * True when the verification tag may be right (RFC 9260 section 8.5). Once the association is up it is known;
+ * INIT and the cookie of a restart have others, but no WebRTC peer starts its association over. What is
+ * refused here does not reach usrsctp, which would search all associations for it.
  */
 static bool tag_fits(const lm_sctp_assoc *assoc, const uint8_t *packet)
 {
@@ -447,9 +460,11 @@ int lm_sctp_input(lm_sctp_assoc *assoc, lm_ms now, const uint8_t *packet, size_t
     return result;
 }
 
-int lm_sctp_send(lm_sctp_assoc *assoc, lm_ms now, uint16_t stream, uint32_t ppid, const uint8_t *data, size_t len)
+int lm_sctp_send(lm_sctp_assoc *assoc, lm_ms now, uint16_t stream, uint32_t ppid, const uint8_t *data,
+                 size_t len)
 {
-    struct sctp_sndinfo info = {.snd_sid = stream, .snd_ppid = htonl(ppid), .snd_assoc_id = assoc->usrsctp_id};
+    struct sctp_sndinfo info = {
+        .snd_sid = stream, .snd_ppid = htonl(ppid), .snd_assoc_id = assoc->usrsctp_id};
     if (assoc->usrsctp_id == 0)
         return LM_ECLOSED;
     advance(now);
@@ -481,7 +496,8 @@ int lm_sctp_reset_stream(lm_sctp_assoc *assoc, uint16_t stream)
     r.request.srs_flags = SCTP_STREAM_RESET_OUTGOING;
     r.request.srs_number_streams = 1;
     memcpy(r.bytes + sizeof r.request, &stream, sizeof stream);
-    return set_option(endpoint.socket, IPPROTO_SCTP, SCTP_RESET_STREAMS, &r, sizeof r.bytes) == 0 ? LM_OK : LM_EIO;
+    return set_option(endpoint.socket, IPPROTO_SCTP, SCTP_RESET_STREAMS, &r, sizeof r.bytes) == 0 ? LM_OK
+                                                                                                  : LM_EIO;
 }
 
 lm_ms lm_sctp_next_timeout(void)

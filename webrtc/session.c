@@ -48,7 +48,8 @@ static void set_state(lm_session *s, lm_session_state state)
     s->state = state;
 }
 
-lm_session *lm_session_create(lm_session_env *env, lm_session_id id, lm_ms now, const uint8_t *key, size_t key_len)
+lm_session *lm_session_create(lm_session_env *env, lm_session_id id, lm_ms now, const uint8_t *key,
+                              size_t key_len)
 {
     lm_session *s = calloc(1, sizeof *s);
     if (s == NULL)
@@ -112,9 +113,10 @@ void lm_session_end(lm_session *s, lm_close_reason reason)
     s->reason = reason;
     if (s->state == LM_SESSION_OPEN) {
         s->env->stats.closed[reason]++;
-        /* Without memory for the event nobody above would learn of it; the entry is small, so this is a last resort. */
+        /* Without memory for the event nobody above would learn of it: the last resort is the log. */
         if (lm_output_queue_closed(&s->env->outputs, s->id, reason) != LM_OK)
-            LM_LOGE(s->env->log, "out of memory: the end of session %llu is not reported", (unsigned long long)s->id);
+            LM_LOGE(s->env->log, "out of memory: the end of session %llu is not reported",
+                    (unsigned long long)s->id);
     }
     set_state(s, LM_SESSION_ENDED);
     lm_session_unsettle(s);
@@ -147,11 +149,12 @@ static void forget_oldest_path(lm_session *s)
         forget_path(s, oldest);
 }
 
-int lm_session_check(lm_session *s, lm_ms now, const lm_addr *remote, const lm_addr *local, bool use_candidate)
+int lm_session_check(lm_session *s, lm_ms now, const lm_addr *remote, const lm_addr *local,
+                     bool use_candidate)
 {
     lm_path *path = lm_path_find(&s->env->paths, remote, local);
     s->now = now;
-    if (path != NULL && path->session != s) { /* the address has changed hands: a NAT gave it to another client */
+    if (path != NULL && path->session != s) { /* a NAT has given the address to another client */
         forget_path(path->session, path);
         path = NULL;
     }
@@ -202,8 +205,9 @@ static void flush_pending(lm_session *s)
 {
     while (s->state == LM_SESSION_OPEN && s->pending_first != NULL) {
         lm_pending *message = s->pending_first;
-        int error = lm_sctp_send(s->sctp, s->now, s->stream, message->len ? LM_PPID_STRING : LM_PPID_STRING_EMPTY,
-                                 message->len ? message->bytes : (const uint8_t *)"", message->len ? message->len : 1);
+        int error = lm_sctp_send(
+            s->sctp, s->now, s->stream, message->len ? LM_PPID_STRING : LM_PPID_STRING_EMPTY,
+            message->len ? message->bytes : (const uint8_t *)"", message->len ? message->len : 1);
         if (error == LM_EAGAIN)
             return;
         if (error != LM_OK) {
@@ -271,7 +275,8 @@ static void on_dcep(lm_session *s, uint16_t stream, const uint8_t *data, size_t 
         return;
     }
     bool ours = s->state == LM_SESSION_CONNECTED && msg.channel_type == LM_DCEP_RELIABLE &&
-                msg.label_len == strlen(LM_SESSION_LABEL) && memcmp(msg.label, LM_SESSION_LABEL, msg.label_len) == 0;
+                msg.label_len == strlen(LM_SESSION_LABEL) &&
+                memcmp(msg.label, LM_SESSION_LABEL, msg.label_len) == 0;
     if (!ours) {
         s->env->stats.drops.channel++;
         s->closing |= stream_bit(stream);
@@ -305,7 +310,7 @@ static void on_message(void *user, uint16_t stream, uint32_t ppid, const uint8_t
         s->env->stats.drops.message++;
         return;
     }
-    /* SCTP cannot carry a message without a byte: an empty one comes as one byte to be ignored (RFC 8831 section 6.6). */
+    /* SCTP carries no empty message: one comes as a byte to be ignored (RFC 8831 section 6.6). */
     if (lm_output_queue_message(&s->env->outputs, s->id, data, empty ? 0 : len, binary) != LM_OK)
         lm_session_end(s, LM_CLOSE_PROTOCOL);
     else
@@ -325,8 +330,8 @@ static void on_reset(void *user, uint16_t stream)
     if (s->state == LM_SESSION_ENDED)
         return;
     /*
-     * RFC 8831 section 6.7: reset the other direction too. Where that was done first, this is the peer's answer;
-     * one more reset could meet the next channel, since the peer may use the stream again now.
+     * RFC 8831 section 6.7: reset the other direction too. Where that was done first, this is the peer's
+     * answer; one more reset could meet the next channel, since the peer may use the stream again now.
      */
     if (s->closing & stream_bit(stream))
         s->closing &= ~stream_bit(stream);
@@ -392,9 +397,9 @@ static void read_records(lm_session *s)
 }
 
 /*
- * A ClientHello opens the handshake, and nothing else does. A handshake costs CPU, 40 kB, and some 700 bytes to an address that
- * may be forged, since the ICE password is in every config: while many are half open, a client has to show first, by a cookie,
- * that it receives what is sent to it.
+ * A ClientHello opens the handshake, and nothing else does. A handshake costs CPU, 40 kB, and some 700 bytes
+ * to an address that may be forged, since the ICE password is in every config: while many are half open, a
+ * client has to show first, by a cookie, that it receives what is sent to it.
  */
 static bool start_dtls(lm_session *s, const lm_path *path, const uint8_t *data, size_t len)
 {
@@ -488,6 +493,6 @@ bool lm_session_settle(lm_session *s, lm_ms now)
     lm_ms at = next_deadline(s);
     if ((s->deadline.slot == 0 || at < s->deadline.at) &&
         lm_deadlines_set(&s->env->deadlines, &s->deadline, at) != LM_OK)
-        lm_session_end(s, LM_CLOSE_HANDSHAKE); /* it is unsettled again then, and comes back here to be ended */
+        lm_session_end(s, LM_CLOSE_HANDSHAKE); /* it is unsettled again, and comes back to be ended */
     return false;
 }

@@ -1,12 +1,13 @@
 /*
- * A session: one client from its first valid check to its end; DTLS, SCTP and the `signal` channel on top of its paths.
+ * A session: one client from its first valid check to its end; DTLS, SCTP and the `signal` channel on top of
+ * its paths.
  *
  *     new --ClientHello--> handshaking --Finished--> connected --DATA_CHANNEL_OPEN--> open
  *      |                        |                        |                             |
  *      +------------------------+--------- end ----------+-----------------------------+---> ended
  *
- * The stack routes datagrams and time to it. Whatever ends a session only marks it; the stack frees it when the call that
- * did so is over, by lm_session_settle().
+ * The stack routes datagrams and time to it. Whatever ends a session only marks it; the stack frees it when
+ * the call that did so is over, by lm_session_settle().
  */
 #ifndef LM_WEBRTC_SESSION_H
 #define LM_WEBRTC_SESSION_H
@@ -72,8 +73,8 @@ struct lm_session {
     lm_dtls *dtls;
     bool half_open; /* counted in the env's half_open */
     lm_sctp_assoc *sctp;
-    uint16_t stream;  /* of the channel, once open */
-    uint32_t closing; /* a bit for each stream that was reset here and not yet by the peer */
+    uint16_t stream;                  /* of the channel, once open */
+    uint32_t closing;                 /* a bit for each stream that was reset here and not yet by the peer */
     struct lm_pending *pending_first; /* messages that wait for room in SCTP's buffer */
     struct lm_pending *pending_last;
     size_t pending_bytes; /* with their overhead */
@@ -87,13 +88,18 @@ struct lm_session {
 };
 
 /* A new session for the client with this key (copied). NULL if memory ran out. */
-lm_session *lm_session_create(lm_session_env *env, lm_session_id id, lm_ms now, const uint8_t *key, size_t key_len);
+lm_session *lm_session_create(lm_session_env *env, lm_session_id id, lm_ms now, const uint8_t *key,
+                              size_t key_len);
 
 /* Frees it without a word or an event. */
 void lm_session_destroy(lm_session *session);
 
-/* A valid check has come by a path: consent, the path itself, and its nomination (RFC 8445 section 7.3.1.5). LM_ENOMEM. */
-int lm_session_check(lm_session *session, lm_ms now, const lm_addr *remote, const lm_addr *local, bool use_candidate);
+/*
+ * A valid check has come by a path: consent, the path itself, and its nomination (RFC 8445 section 7.3.1.5).
+ * LM_ENOMEM.
+ */
+int lm_session_check(lm_session *session, lm_ms now, const lm_addr *remote, const lm_addr *local,
+                     bool use_candidate);
 
 /* A DTLS datagram has come by one of its paths. */
 void lm_session_input(lm_session *session, lm_ms now, lm_path *path, const uint8_t *data, size_t len);
@@ -111,8 +117,8 @@ void lm_session_end(lm_session *session, lm_close_reason reason);
 void lm_session_unsettle(lm_session *session);
 
 /*
- * After any of the above: sets the next deadline. True when the session has ended: its peer has been told, the event is
- * queued, and it is to be destroyed.
+ * After any of the above: sets the next deadline. True when the session has ended: its peer has been told,
+ * the event is queued, and it is to be destroyed.
  */
 bool lm_session_settle(lm_session *session, lm_ms now);
 

@@ -69,10 +69,12 @@ static lm_session *add_session(lm_stack *stack, lm_ms now, const uint8_t *key, s
 }
 
 /*
- * True when a session other than this client's has been checking on the address pair of late. Whoever knows the relay's config
- * can forge a check's source; it must not take the address away from a session that lives there.
+ * True when a session other than this client's has been checking on the address pair of late. Whoever knows
+ * the relay's config can forge a check's source; it must not take the address away from a session that lives
+ * there.
  */
-static bool path_is_taken(const lm_stack *stack, lm_ms now, const lm_dgram *in, const uint8_t *key, size_t key_len)
+static bool path_is_taken(const lm_stack *stack, lm_ms now, const lm_dgram *in, const uint8_t *key,
+                          size_t key_len)
 {
     const lm_path *path = lm_path_find(&stack->env.paths, &in->remote, &in->local);
     return path != NULL && now < path->checked + LM_PATH_KEPT &&
@@ -80,11 +82,11 @@ static bool path_is_taken(const lm_stack *stack, lm_ms now, const lm_dgram *in, 
 }
 
 /*
- * The session of the client that sent a valid check; a new one for a newcomer. NULL when there is no place for one, with
- * *verdict set to the answer that says so, or memory has run out.
+ * The session of the client that sent a valid check; a new one for a newcomer. NULL when there is no place
+ * for one, with *verdict set to the answer that says so, or memory has run out.
  */
-static lm_session *session_of(lm_stack *stack, lm_ms now, const uint8_t *key, size_t key_len, const lm_addr *remote,
-                              lm_ice_verdict *verdict)
+static lm_session *session_of(lm_stack *stack, lm_ms now, const uint8_t *key, size_t key_len,
+                              const lm_addr *remote, lm_ice_verdict *verdict)
 {
     lm_session *session;
 
@@ -96,7 +98,8 @@ static lm_session *session_of(lm_stack *stack, lm_ms now, const uint8_t *key, si
         uint64_t more;
         stack->env.stats.drops.session_limit++;
         if (lm_log_allow(&stack->full_limit, now, 60000, &more))
-            LM_LOGW(stack->env.log, "all %u sessions are taken: newcomers are refused (%llu since the last such line)",
+            LM_LOGW(stack->env.log,
+                    "all %u sessions are taken: newcomers are refused (%llu since the last such line)",
                     (unsigned)stack->max_sessions, (unsigned long long)more);
         return NULL;
     }
@@ -152,7 +155,8 @@ static int input_stun(lm_stack *stack, lm_ms now, const lm_dgram *in)
         size_t key_len = lm_ice_lite_client_key(&request, key);
         if (path_is_taken(stack, now, in, key, key_len)) {
             stack->env.stats.drops.path_taken++;
-            return LM_OK; /* no answer: should the address have changed hands, the newcomer's next checks come in time */
+            return LM_OK; /* no answer: should the address have changed hands, the newcomer's next checks come
+                             in time */
         }
         lm_session *session = session_of(stack, now, key, key_len, &in->remote, &verdict);
         if (session != NULL) {
@@ -163,7 +167,8 @@ static int input_stun(lm_stack *stack, lm_ms now, const lm_dgram *in)
     }
     count_verdict(stack, verdict);
     int len = lm_ice_lite_answer(&stack->credentials, verdict, &request, &in->remote, answer);
-    if (len < 0 || lm_output_queue_send(&stack->env.outputs, &in->remote, &in->local, answer, (size_t)len) != LM_OK)
+    if (len < 0 ||
+        lm_output_queue_send(&stack->env.outputs, &in->remote, &in->local, answer, (size_t)len) != LM_OK)
         stack->env.stats.drops.output_full++;
     return result;
 }

@@ -1,6 +1,6 @@
 /*
- * The in-tree WebRTC stack behind webrtc/webrtc.h: demultiplexer, ICE-lite, DTLS, SCTP, one `signal` channel a session.
- * The way of a datagram:
+ * The in-tree WebRTC stack behind webrtc/webrtc.h: demultiplexer, ICE-lite, DTLS, SCTP, one `signal` channel
+ * a session. The way of a datagram:
  *
  *     lm_webrtc_input -> demux -+-> STUN -> ICE-lite -> answer, session's paths
  *                               +-> path -> session -> DTLS -> SCTP -> DCEP or message -> lm_webrtc_poll
@@ -16,18 +16,19 @@
 #include "webrtc/webrtc.h"
 
 typedef struct lm_stack_config {
-    const char *ufrag;       /* ICE credentials (RFC 8839 section 5.4): at least 4 and 22 characters; copied */
+    const char *ufrag; /* ICE credentials (RFC 8839 section 5.4): at least 4 and 22 characters; copied */
     const char *pwd;
     const uint8_t *cert_der; /* X.509 certificate; copied */
     size_t cert_len;
-    const uint8_t *key_der;  /* its ECDSA P-256 private key; copied */
+    const uint8_t *key_der; /* its ECDSA P-256 private key; copied */
     size_t key_len;
-    uint32_t max_sessions;   /* living sessions at once, handshaking ones included */
-    uint32_t session_rate;   /* new sessions a second and address (IPv6: /64); 0: no limit */
+    uint32_t max_sessions; /* living sessions at once, handshaking ones included */
+    uint32_t session_rate; /* new sessions a second and address (IPv6: /64); 0: no limit */
     uint32_t session_burst;
-    uint32_t cookie_threshold; /* DTLS handshakes half open from which on newcomers need a cookie; 0: always */
+    uint32_t
+        cookie_threshold; /* DTLS handshakes half open from which on newcomers need a cookie; 0: always */
     lm_random random;
-    const lm_log *log;       /* borrowed for the stack's life; may be NULL */
+    const lm_log *log; /* borrowed for the stack's life; may be NULL */
 } lm_stack_config;
 
 /* LM_EINVAL: credentials, certificate or key are not usable; LM_ENOMEM, LM_ECRYPTO. */

@@ -28,10 +28,12 @@ static uint32_t crc32(const uint8_t *data, size_t len)
 }
 
 /*
- * HMAC-SHA1 over the message up to `covered` bytes, with the header's length field as if the message ended `tail` bytes
- * later: RFC 8489 section 14.5 has the length count the integrity attribute itself, but nothing behind it.
+ * HMAC-SHA1 over the message up to `covered` bytes, with the header's length field as if the message ended
+ * `tail` bytes later: RFC 8489 section 14.5 has the length count the integrity attribute itself, but nothing
+ * behind it.
  */
-static int integrity(const uint8_t *bytes, size_t covered, const char *password, uint8_t mac[LM_STUN_INTEGRITY_LEN])
+static int integrity(const uint8_t *bytes, size_t covered, const char *password,
+                     uint8_t mac[LM_STUN_INTEGRITY_LEN])
 {
     const mbedtls_md_info_t *sha1 = mbedtls_md_info_from_type(MBEDTLS_MD_SHA1);
     uint8_t header[LM_STUN_HEADER_LEN];
@@ -107,7 +109,8 @@ int lm_stun_parse(lm_stun_msg *msg, const uint8_t *data, size_t len)
     uint16_t body_len = lm_read_u16(&r);
     uint32_t cookie = lm_read_u32(&r);
     m.transaction = lm_read_bytes(&r, LM_STUN_TRANSACTION_LEN);
-    if (r.failed || type > 0x3FFF || cookie != LM_STUN_COOKIE || body_len % 4 != 0 || body_len != lm_reader_left(&r))
+    if (r.failed || type > 0x3FFF || cookie != LM_STUN_COOKIE || body_len % 4 != 0 ||
+        body_len != lm_reader_left(&r))
         return LM_EMALFORMED;
 
     /* RFC 8489 section 5: the class bits C1 and C0 sit between the method's bits. */

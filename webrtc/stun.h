@@ -1,5 +1,6 @@
 /*
- * STUN messages (RFC 8489): parsing, checking and building. Nothing is allocated; a parsed message points into the datagram.
+ * STUN messages (RFC 8489): parsing, checking and building. Nothing is allocated; a parsed message points
+ * into the datagram.
  *
  *     0                   1                   2                   3
  *     0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -83,14 +84,15 @@ typedef struct lm_stun_msg {
 } lm_stun_msg;
 
 /*
- * Parses a whole message (RFC 8489 sections 5 and 14). Attributes after MESSAGE-INTEGRITY other than FINGERPRINT are
- * ignored (section 14.5); a FINGERPRINT that is there must be last and right (section 14.7). LM_EMALFORMED.
+ * Parses a whole message (RFC 8489 sections 5 and 14). Attributes after MESSAGE-INTEGRITY other than
+ * FINGERPRINT are ignored (section 14.5); a FINGERPRINT that is there must be last and right (section 14.7).
+ * LM_EMALFORMED.
  */
 int lm_stun_parse(lm_stun_msg *msg, const uint8_t *data, size_t len);
 
 /*
- * Checks MESSAGE-INTEGRITY under a short-term credential's password (RFC 8489 section 14.5). LM_EAUTH if it is absent or
- * wrong, LM_ECRYPTO.
+ * Checks MESSAGE-INTEGRITY under a short-term credential's password (RFC 8489 section 14.5). LM_EAUTH if it
+ * is absent or wrong, LM_ECRYPTO.
  */
 int lm_stun_check_integrity(const lm_stun_msg *msg, const char *password);
 
@@ -101,8 +103,8 @@ int lm_stun_mapped_address(const lm_stun_msg *msg, lm_addr *addr);
 unsigned lm_stun_error_number(const lm_stun_msg *msg);
 
 /*
- * Building: begin, add attributes, then the integrity if wanted, then the fingerprint. Every function may run out of room;
- * lm_stun_finish() tells.
+ * Building: begin, add attributes, then the integrity if wanted, then the fingerprint. Every function may run
+ * out of room; lm_stun_finish() tells.
  */
 typedef struct lm_stun_builder {
     lm_writer w;

@@ -17,10 +17,15 @@
 /* Longest datagram taken, in bytes. No browser sends one over its path's MTU. */
 #define DATAGRAM_MAX 2048
 
-/* Receiving system calls in one turn of the loop, so that a flood leaves time for timers and other handles. */
+/*
+ * Receiving system calls in one turn of the loop, so that a flood leaves time for timers and other handles.
+ */
 #define ROUNDS_PER_TURN 8
 
-/* Wished for sizes of the kernel's buffers in bytes: some 100 ms of 10,000 sessions' bursts. The kernel may cap them. */
+/*
+ * Wished for sizes of the kernel's buffers in bytes: some 100 ms of 10,000 sessions' bursts. The kernel may
+ * cap them.
+ */
 #define KERNEL_BUFFER (4 * 1024 * 1024)
 
 typedef union control {
@@ -116,7 +121,8 @@ static void put(lm_udp *udp, const lm_dgram *d)
 static bool send_batch(lm_udp *udp)
 {
     while (udp->out_sent < udp->out_count) {
-        int n = sendmmsg(udp->out_socket->fd, udp->out.messages + udp->out_sent, udp->out_count - udp->out_sent, 0);
+        int n = sendmmsg(udp->out_socket->fd, udp->out.messages + udp->out_sent,
+                         udp->out_count - udp->out_sent, 0);
         if (n > 0) {
             udp->out_sent += (unsigned)n;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
@@ -124,7 +130,8 @@ static bool send_batch(lm_udp *udp)
             udp->blocked = true;
             watch(udp, udp->out_socket);
             return false;
-        } else if (errno != EINTR) { /* this one cannot be sent: no route, an address that has gone, a firewall */
+        } else if (errno !=
+                   EINTR) { /* this one cannot be sent: no route, an address that has gone, a firewall */
             udp->stats.send_errors++;
             udp->out_sent++;
         }
@@ -158,7 +165,8 @@ static void drain(lm_udp *udp)
             put(udp, &d);
         }
         if ((other || udp->out_count == BATCH) && !send_batch(udp)) {
-            if (other) /* rare: both families in one turn, and one is full. The network may lose a datagram too. */
+            if (other) /* rare: both families in one turn, and one is full. The network may lose a datagram
+                          too. */
                 udp->stats.send_errors++;
             return;
         }
@@ -284,7 +292,8 @@ static int open_socket(udp_socket *s, uint16_t port)
     if (s->fd < 0)
         return -errno;
     if ((v6 && setsockopt(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) ||
-        setsockopt(s->fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVPKTINFO : IP_PKTINFO, &on, sizeof on) != 0 ||
+        setsockopt(s->fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVPKTINFO : IP_PKTINFO, &on,
+                   sizeof on) != 0 ||
         bind(s->fd, (struct sockaddr *)&name, len) != 0) {
         int error = errno;
         close(s->fd);
@@ -320,7 +329,8 @@ static int open_sockets(lm_udp *udp, lm_error_text *why)
         udp->port = bound_port(s->fd);
     }
     if (udp->sockets[0].fd < 0 && udp->sockets[1].fd < 0)
-        return lm_error_text_set(why, LM_EIO, "cannot open UDP port %u: this machine has neither IPv4 nor IPv6",
+        return lm_error_text_set(why, LM_EIO,
+                                 "cannot open UDP port %u: this machine has neither IPv4 nor IPv6",
                                  (unsigned)udp->port);
     return LM_OK;
 }

@@ -67,8 +67,8 @@ const char *lm_close_reason_name(lm_close_reason reason)
     return "unknown";
 }
 
-void lm_webrtc_stats_visit(const lm_webrtc_stats *stats, void (*visit)(void *ctx, const char *name, uint64_t value),
-                           void *ctx)
+void lm_webrtc_stats_visit(const lm_webrtc_stats *stats,
+                           void (*visit)(void *ctx, const char *name, uint64_t value), void *ctx)
 {
 #define LM_X(name) visit(ctx, #name, stats->name);
     LM_WEBRTC_COUNTERS(LM_X)

@@ -1,16 +1,17 @@
 /*
- * The one header of the WebRTC stack that a relay includes: sessions open, text messages arrive, sessions close.
+ * The one header of the WebRTC stack that a relay includes: sessions open, text messages arrive, sessions
+ * close.
  *
- * A stack is sans-IO. Feed it datagrams and the time; after each call that changes it, poll until it is drained, and call
- * lm_webrtc_timeout() when lm_webrtc_next_timeout() has come:
+ * A stack is sans-IO. Feed it datagrams and the time; after each call that changes it, poll until it is
+ * drained, and call lm_webrtc_timeout() when lm_webrtc_next_timeout() has come:
  *
  *     lm_webrtc_input(stack, now, &dgram);
  *     while (lm_webrtc_poll(stack, &out) == 1)
  *         ...send out.send, or handle the event...
  *
- * Behind the handle stands a table of functions, so a stack can be replaced: `webrtc/stack.h` makes the in-tree one
- * (ICE-lite, DTLS, SCTP); tests use one in memory. A session is one remote peer with one data channel, the channel
- * labelled `signal`, ordered and reliable; a stack closes every other channel.
+ * Behind the handle stands a table of functions, so a stack can be replaced: `webrtc/stack.h` makes the
+ * in-tree one (ICE-lite, DTLS, SCTP); tests use one in memory. A session is one remote peer with one data
+ * channel, the channel labelled `signal`, ordered and reliable; a stack closes every other channel.
  */
 #ifndef LM_WEBRTC_WEBRTC_H
 #define LM_WEBRTC_WEBRTC_H
@@ -27,7 +28,9 @@
 /* Longest message, either way, in bytes (the answer's a=max-message-size, RFC 8841 section 6). */
 #define LM_WEBRTC_MESSAGE_MAX 65536
 
-/* Most bytes that wait for a session that reads slowly; past it the session is closed (LM_CLOSE_SLOW_READER). */
+/*
+ * Most bytes that wait for a session that reads slowly; past it the session is closed (LM_CLOSE_SLOW_READER).
+ */
 #define LM_WEBRTC_SEND_QUEUE_MAX (1024 * 1024)
 
 /* Names one session of one stack for ever: never 0, never used again. */
@@ -36,9 +39,9 @@ typedef uint64_t lm_session_id;
 
 /* Why a session ended. */
 typedef enum lm_close_reason {
-    LM_CLOSE_REMOTE,      /* the peer said so: SCTP ABORT or SHUTDOWN, close_notify, or its channel was reset */
-    LM_CLOSE_CONSENT,     /* silent: no valid consent check for 30 s (RFC 7675 section 5.1) */
-    LM_CLOSE_HANDSHAKE,   /* did not come as far as an open channel in its time, or DTLS failed */
+    LM_CLOSE_REMOTE,    /* the peer said so: SCTP ABORT or SHUTDOWN, close_notify, or its channel was reset */
+    LM_CLOSE_CONSENT,   /* silent: no valid consent check for 30 s (RFC 7675 section 5.1) */
+    LM_CLOSE_HANDSHAKE, /* did not come as far as an open channel in its time, or DTLS failed */
     LM_CLOSE_SLOW_READER, /* the send queue reached its cap */
     LM_CLOSE_PROTOCOL,    /* broke a rule of SCTP, DCEP or the message size */
     LM_CLOSE_LOCAL,       /* lm_webrtc_close() */
@@ -52,10 +55,13 @@ typedef enum lm_webrtc_output_kind {
     LM_WEBRTC_SEND,    /* send .send to its remote address, from its local address */
     LM_WEBRTC_OPEN,    /* the session's channel is open: messages may be sent and will arrive */
     LM_WEBRTC_MESSAGE, /* .message arrived, whole, in the order of sending */
-    LM_WEBRTC_CLOSED   /* an opened session has ended; the id is dead. Sessions that never opened end without it. */
+    LM_WEBRTC_CLOSED   /* an opened session has ended; the id is dead. Sessions that never opened end without
+                          it. */
 } lm_webrtc_output_kind;
 
-/* One output. Borrowed bytes live until the next lm_webrtc_poll() on the same stack, whatever else is called. */
+/*
+ * One output. Borrowed bytes live until the next lm_webrtc_poll() on the same stack, whatever else is called.
+ */
 typedef struct lm_webrtc_output {
     lm_webrtc_output_kind kind;
     lm_session_id session; /* LM_SESSION_NONE for LM_WEBRTC_SEND */
@@ -94,21 +100,25 @@ struct lm_webrtc {
 void lm_webrtc_destroy(lm_webrtc *stack);
 
 /*
- * Takes one datagram (borrowed). Whatever cannot be used is counted in the stats and dropped: LM_OK even then;
- * LM_ENOMEM if memory ran out, with the stack unharmed.
+ * Takes one datagram (borrowed). Whatever cannot be used is counted in the stats and dropped: LM_OK even
+ * then; LM_ENOMEM if memory ran out, with the stack unharmed.
  */
 int lm_webrtc_input(lm_webrtc *stack, lm_ms now, const lm_dgram *in);
 
 /* 1: *out holds the next output; 0: drained. */
 int lm_webrtc_poll(lm_webrtc *stack, lm_webrtc_output *out);
 
-/* When lm_webrtc_timeout() has to be called, LM_MS_NEVER if not at all. May lie in the past: then call at once. */
+/*
+ * When lm_webrtc_timeout() has to be called, LM_MS_NEVER if not at all. May lie in the past: then call at
+ * once.
+ */
 lm_ms lm_webrtc_next_timeout(const lm_webrtc *stack);
 void lm_webrtc_timeout(lm_webrtc *stack, lm_ms now);
 
 /*
- * Queues one text message (copied) on the session's channel. LM_ENOTFOUND: no such open session; LM_ETOOBIG: longer
- * than LM_WEBRTC_MESSAGE_MAX; LM_ELIMIT: the send queue was full and the session is being closed; LM_ENOMEM.
+ * Queues one text message (copied) on the session's channel. LM_ENOTFOUND: no such open session; LM_ETOOBIG:
+ * longer than LM_WEBRTC_MESSAGE_MAX; LM_ELIMIT: the send queue was full and the session is being closed;
+ * LM_ENOMEM.
  */
 int lm_webrtc_send(lm_webrtc *stack, lm_ms now, lm_session_id session, const char *text, size_t len);
 

@@ -1,4 +1,7 @@
-/* Any datagram, judged as one that is to open a handshake. A cookie that was never given out must not be good. */
+/*
+ * Any datagram, judged as one that is to open a handshake. A cookie that was never given out must not be
+ * good.
+ */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /*
- * Stands in for libFuzzer: runs the target once for each file named, and for each file in each directory named. A file
- * that ends in .hex holds hex digits, so the captured datagrams serve as seeds as they are.
+ * Stands in for libFuzzer: runs the target once for each file named, and for each file in each directory
+ * named. A file that ends in .hex holds hex digits, so the captured datagrams serve as seeds as they are.
  */
 #include <dirent.h>
 #include <stdio.h>

@@ -320,10 +320,12 @@ void test_client_timeout(test_client *c, lm_ms now)
         handshake(c);
 }
 
-bool test_client_send_raw(test_client *c, lm_ms now, uint16_t stream, uint32_t ppid, const void *data, size_t len)
+bool test_client_send_raw(test_client *c, lm_ms now, uint16_t stream, uint32_t ppid, const void *data,
+                          size_t len)
 {
     c->now = now;
-    return c->up && c->state != TEST_CLIENT_CLOSED && lm_sctp_send(c->sctp, now, stream, ppid, data, len) == LM_OK;
+    return c->up && c->state != TEST_CLIENT_CLOSED &&
+           lm_sctp_send(c->sctp, now, stream, ppid, data, len) == LM_OK;
 }
 
 bool test_client_send(test_client *c, lm_ms now, const char *data, size_t len)

@@ -1,6 +1,7 @@
 /*
- * A client of the relay in C: what a browser does, as little as needed. It checks (full ICE, controlling), starts DTLS 1.2,
- * SCTP, and opens the channel; sans-IO like the stack, so tests join the two by a function, and tools by sockets.
+ * A client of the relay in C: what a browser does, as little as needed. It checks (full ICE, controlling),
+ * starts DTLS 1.2, SCTP, and opens the channel; sans-IO like the stack, so tests join the two by a function,
+ * and tools by sockets.
  */
 #ifndef LM_TEST_CLIENT_H
 #define LM_TEST_CLIENT_H
@@ -53,7 +54,8 @@ void test_client_timeout(test_client *client, lm_ms now);
 /* Sends one text message; false if it cannot be taken now. */
 bool test_client_send(test_client *client, lm_ms now, const char *data, size_t len);
 /* Any message, for tests of what the relay must refuse. */
-bool test_client_send_raw(test_client *client, lm_ms now, uint16_t stream, uint32_t ppid, const void *data, size_t len);
+bool test_client_send_raw(test_client *client, lm_ms now, uint16_t stream, uint32_t ppid, const void *data,
+                          size_t len);
 /* Opens one more channel on a stream. */
 bool test_client_open_channel(test_client *client, lm_ms now, uint16_t stream, const char *label);
 /* Resets the stream of the signal channel, as RTCDataChannel.close() does. */

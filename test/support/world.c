@@ -42,8 +42,9 @@ static lm_certificate cert;
 static lm_private_key key;
 
 /*
- * usrsctp asks the wall clock how long a chunk has been outstanding. On virtual time it must get a virtual answer, or it
- * holds back retransmissions that it thinks come too soon: so this takes the place of the C library's function.
+ * usrsctp asks the wall clock how long a chunk has been outstanding. On virtual time it must get a virtual
+ * answer, or it holds back retransmissions that it thinks come too soon: so this takes the place of the C
+ * library's function.
  */
 int gettimeofday(struct timeval *restrict tv, void *restrict tz)
 {

@@ -1,6 +1,6 @@
 /*
- * A world of one WebRTC stack and some clients on virtual time, joined by a network with delay, loss, duplication and
- * reordering from a seed.
+ * A world of one WebRTC stack and some clients on virtual time, joined by a network with delay, loss,
+ * duplication and reordering from a seed.
  *
  *     client 10.0.0.1:1000 --+
  *     client 10.0.0.2:1000 --+-- network --- stack 192.0.2.1:3478
@@ -20,12 +20,12 @@ typedef struct test_world test_world;
 
 typedef struct test_world_config {
     uint32_t seed;
-    lm_ms delay;            /* one way */
-    unsigned loss;          /* datagrams lost of 1,000 */
-    unsigned duplicate;     /* datagrams doubled of 1,000 */
-    unsigned reorder;       /* datagrams delayed by up to 4 × delay + 20 ms more, of 1,000 */
-    uint32_t max_sessions;  /* 0: 1000 */
-    uint32_t session_rate;  /* 0: no limit */
+    lm_ms delay;           /* one way */
+    unsigned loss;         /* datagrams lost of 1,000 */
+    unsigned duplicate;    /* datagrams doubled of 1,000 */
+    unsigned reorder;      /* datagrams delayed by up to 4 × delay + 20 ms more, of 1,000 */
+    uint32_t max_sessions; /* 0: 1000 */
+    uint32_t session_rate; /* 0: no limit */
     uint32_t session_burst;
     bool cookies;              /* every newcomer needs a DTLS cookie */
     uint32_t cookie_threshold; /* without `cookies`: half-open handshakes from which on; 0: never */
@@ -37,10 +37,16 @@ typedef struct test_world_config {
 test_world *test_world_create(const test_world_config *config);
 void test_world_destroy(test_world *world);
 
-/* A client with an address of its own, which starts at once. config may be NULL; what it leaves zero is filled in. */
+/*
+ * A client with an address of its own, which starts at once. config may be NULL; what it leaves zero is
+ * filled in.
+ */
 test_client *test_world_add_client(test_world *world, const test_client_config *config);
 
-/* Lets time pass until done(user) or for at most `limit` ms; returns done(user). done may be NULL: run for the limit. */
+/*
+ * Lets time pass until done(user) or for at most `limit` ms; returns done(user). done may be NULL: run for
+ * the limit.
+ */
 bool test_world_run(test_world *world, bool (*done)(void *user), void *user, lm_ms limit);
 
 /* Runs until the client's state is `state`, for at most `limit` ms. */
@@ -49,7 +55,9 @@ bool test_world_await(test_world *world, const test_client *client, test_client_
 /* Hands the stack one datagram as it is, from an address, now. */
 void test_world_inject(test_world *world, const lm_addr *from, const uint8_t *data, size_t len);
 
-/* Collects what the stack sends to an address that is no client's: the last datagram; NULL if there was none. */
+/*
+ * Collects what the stack sends to an address that is no client's: the last datagram; NULL if there was none.
+ */
 const uint8_t *test_world_answer(test_world *world, size_t *len);
 
 lm_webrtc *test_world_stack(test_world *world);

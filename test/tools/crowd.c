@@ -1,12 +1,14 @@
 /*
- * A crowd of clients against a real relay, over real sockets: opens N sessions, says hello on each, optionally has them chat
- * in rooms, closes them, and does so for some rounds. With the relay's process id it reads how much memory the relay holds
- * at each stage. Ends with status 0 only if every session opened and was welcomed.
+ * A crowd of clients against a real relay, over real sockets: opens N sessions, says hello on each,
+ * optionally has them chat in rooms, closes them, and does so for some rounds. With the relay's process id it
+ * reads how much memory the relay holds at each stage. Ends with status 0 only if every session opened and
+ * was welcomed.
  *
  *     lumamesh-crowd RELAY-BLOB [--clients N] [--rounds N] [--warm-up N] [--pid PID] [--join] [--seconds N]
  *
- * prints one JSON object a line: {"stage":"open","round":1,"clients":300,"rss_kb":…,"private_dirty_kb":…,"ms":…}. A warm-up is a round 0
- * of so many clients, in which the relay touches its static memory and grows its tables.
+ * prints one JSON object a line:
+ * {"stage":"open","round":1,"clients":300,"rss_kb":…,"private_dirty_kb":…,"ms":…}. A warm-up is a round 0 of
+ * so many clients, in which the relay touches its static memory and grows its tables.
  */
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -90,8 +92,9 @@ static memory relay_memory(void)
 static void report(const char *stage, int round, lm_ms since)
 {
     memory m = relay_memory();
-    printf("{\"stage\":\"%s\",\"round\":%d,\"clients\":%d,\"rss_kb\":%ld,\"private_dirty_kb\":%ld,\"ms\":%llu}\n", stage,
-           round, crowd.clients, m.rss, m.private_dirty, (unsigned long long)(now_ms() - since));
+    printf("{\"stage\":\"%s\",\"round\":%d,\"clients\":%d,\"rss_kb\":%ld,\"private_dirty_kb\":%ld,\"ms\":%"
+           "llu}\n",
+           stage, round, crowd.clients, m.rss, m.private_dirty, (unsigned long long)(now_ms() - since));
     fflush(stdout);
 }
 
@@ -234,8 +237,8 @@ static void hold(lm_ms ms)
 }
 
 /*
- * Waits until the relay's memory has fallen below a mark and stays where it is for 6 s; gives up after 30 s. The relay gives
- * memory back every 5 s.
+ * Waits until the relay's memory has fallen below a mark and stays where it is for 6 s; gives up after 30 s.
+ * The relay gives memory back every 5 s.
  */
 static void settle(long below)
 {

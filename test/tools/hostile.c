@@ -1,7 +1,8 @@
 /*
- * Sends a relay everything that it must not trip over, on loopback and bounded: random bytes, cut and flipped captures, wrong
- * passwords, half ClientHellos; then, in sessions of its own, bad SCTP, other channels, and messages that are no messages. The
- * relay has to answer an honest client afterwards; what it has logged is for the caller to look at.
+ * Sends a relay everything that it must not trip over, on loopback and bounded: random bytes, cut and flipped
+ * captures, wrong passwords, half ClientHellos; then, in sessions of its own, bad SCTP, other channels, and
+ * messages that are no messages. The relay has to answer an honest client afterwards; what it has logged is
+ * for the caller to look at.
  *
  *     lumamesh-hostile RELAY-BLOB [SEED]
  */
@@ -142,10 +143,11 @@ static void bad_checks(int fd)
 /* A session that never gets further than half a ClientHello, or that hears records before one. */
 static void half_hellos(int fd)
 {
-    static const char *const files[] = {"chromium156-appdata-init",      "chromium156-clientkeyexchange",
-                                        "firefox153-clienthello-1",      "chromium156-clienthello-1",
-                                        "chromium156-alert-close",       "firefox153-clienthello-unanswered-8",
-                                        "chromium156-clientkeyexchange", "firefox153-clientkeyexchange"};
+    static const char *const files[] = {
+        "chromium156-appdata-init",      "chromium156-clientkeyexchange",
+        "firefox153-clienthello-1",      "chromium156-clienthello-1",
+        "chromium156-alert-close",       "firefox153-clienthello-unanswered-8",
+        "chromium156-clientkeyexchange", "firefox153-clientkeyexchange"};
     check(fd, "half", relay.pwd, false);
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         char path[512];
@@ -170,7 +172,10 @@ static void on_message(void *user, test_client *client, const char *data, size_t
     answered = true;
 }
 
-/* Runs the client until it is in a state (or, with TEST_CLIENT_CHECKING, has an answer); false after two seconds. */
+/*
+ * Runs the client until it is in a state (or, with TEST_CLIENT_CHECKING, has an answer); false after two
+ * seconds.
+ */
 static bool run(int fd, test_client *client, test_client_state state, lm_ms limit)
 {
     lm_ms end = now_ms() + limit;
@@ -192,7 +197,8 @@ static bool run(int fd, test_client *client, test_client_state state, lm_ms limi
         struct pollfd ready = {.fd = fd, .events = POLLIN};
         if (poll(&ready, 1, 5) > 0) {
             ssize_t n = recv(fd, buf, sizeof buf, 0);
-            d = (lm_dgram){.remote = relay_addr, .local = relay_addr, .data = buf, .len = n > 0 ? (size_t)n : 0};
+            d = (lm_dgram){
+                .remote = relay_addr, .local = relay_addr, .data = buf, .len = n > 0 ? (size_t)n : 0};
             test_client_input(client, now_ms(), &d);
         }
     }
@@ -231,7 +237,8 @@ static void bad_messages(void)
         die("no session for bad messages");
 
     memset(brackets, '[', sizeof brackets);
-    if (!test_client_send(client, now_ms(), brackets, sizeof brackets) || !run(fd, client, TEST_CLIENT_CHECKING, 5000))
+    if (!test_client_send(client, now_ms(), brackets, sizeof brackets) ||
+        !run(fd, client, TEST_CLIENT_CHECKING, 5000))
         die("no answer to 64 kB of [");
     test_client_send_raw(client, now_ms(), 0, LM_PPID_BINARY, "\0\1\2", 3);
     test_client_send_raw(client, now_ms(), 7, LM_PPID_STRING, "x", 1);
@@ -256,9 +263,11 @@ static void bad_messages(void)
         run(fd, client, TEST_CLIENT_CLOSED, 2);
     }
     /* After all that the session still talks. */
-    static const char hello[] = "{\"action\":\"hello\",\"v\":1,\"nonce\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}";
+    static const char hello[] =
+        "{\"action\":\"hello\",\"v\":1,\"nonce\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}";
     run(fd, client, TEST_CLIENT_CLOSED, 200);
-    if (!test_client_send(client, now_ms(), hello, sizeof hello - 1) || !run(fd, client, TEST_CLIENT_CHECKING, 5000))
+    if (!test_client_send(client, now_ms(), hello, sizeof hello - 1) ||
+        !run(fd, client, TEST_CLIENT_CHECKING, 5000))
         die("no welcome after bad messages");
     test_client_close(client, now_ms());
     run(fd, client, TEST_CLIENT_CHECKING, 10);

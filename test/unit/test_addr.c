@@ -21,9 +21,9 @@ static void parses_and_formats(void **state)
 
 static void refuses_what_is_no_address(void **state)
 {
-    static const char *const bad[] = {"",           "1.2.3.4",     "1.2.3:5",    "1.2.3.4:65536", "1.2.3.4:-1", "::1:5",
-                                      "[1.2.3.4]:5", "[::1]",      "[::1:5",     "host:5",        "1.2.3.4: 5", "1.2.3.4:5x",
-                                      "[]:1",       "1.2.3.4.5:1", "[::g]:1"};
+    static const char *const bad[] = {"",           "1.2.3.4",     "1.2.3:5", "1.2.3.4:65536", "1.2.3.4:-1",
+                                      "::1:5",      "[1.2.3.4]:5", "[::1]",   "[::1:5",        "host:5",
+                                      "1.2.3.4: 5", "1.2.3.4:5x",  "[]:1",    "1.2.3.4.5:1",   "[::g]:1"};
     lm_addr addr;
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)

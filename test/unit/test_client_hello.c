@@ -29,8 +29,10 @@ static datagram read_capture(const char *name)
     return d;
 }
 
-/* The two datagrams of a browser's ClientHello, and the record that they have to become when `completing`
- * comes last. */
+/*
+ * The two datagrams of a browser's ClientHello, and the record that they have to become when `completing`
+ * comes last.
+ */
 typedef struct hello {
     datagram parts[2];
     uint8_t record[2048];

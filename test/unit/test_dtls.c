@@ -77,7 +77,8 @@ static int bio_recv(void *ctx, unsigned char *buf, size_t cap)
     return (int)len;
 }
 
-/* The client's timer goes off only where a test says so: else whatever is sent again is so by the server's.
+/*
+ * The client's timer goes off only where a test says so: else whatever is sent again is so by the server's.
  */
 static bool timer_armed, timer_gone_off;
 
@@ -226,7 +227,8 @@ static void use_groups(bool x25519, bool p256)
     curves[n] = MBEDTLS_ECP_DP_NONE;
     mbedtls_ssl_conf_curves(&client.config, curves);
 #endif
-    assert_int_equal(mbedtls_ssl_session_reset(&client.ssl), 0); /* mbedTLS 3 reads the groups when it sets up */
+    assert_int_equal(mbedtls_ssl_session_reset(&client.ssl),
+                     0); /* mbedTLS 3 reads the groups when it sets up */
 }
 
 /*

@@ -61,7 +61,8 @@ static uint8_t *with_cookie(const uint8_t *hello, size_t len, const uint8_t *coo
 static void both_browsers_hellos_are_asked_for_a_cookie(void **state)
 {
     static const char *const names[] = {"chromium156-clienthello-1", "firefox153-clienthello-1",
-                                        "chromium156-clienthello-unfragmented", "firefox153-clienthello-unfragmented"};
+                                        "chromium156-clienthello-unfragmented",
+                                        "firefox153-clienthello-unfragmented"};
     lm_hello_cookie cookie = make_cookie(1);
     lm_addr from = address("192.0.2.7:9");
     (void)state;
@@ -76,12 +77,17 @@ static void both_browsers_hellos_are_asked_for_a_cookie(void **state)
         assert_memory_equal(answer, record, sizeof record);
         assert_memory_equal(answer + 5, hello + 5, 6);
         assert_int_equal(answer[11] << 8 | answer[12], 12 + 2 + 1 + LM_HELLO_COOKIE_LEN);
-        /* Handshake: hello_verify_request, length 23, message_seq 0, one fragment; version; length of the cookie */
-        static const uint8_t handshake[15] = {3, 0, 0, 23, 0, 0, 0, 0, 0, 0, 0, 23, 0xFE, 0xFF, LM_HELLO_COOKIE_LEN};
+        /*
+         * Handshake: hello_verify_request, length 23, message_seq 0, one fragment; version; length of the
+         * cookie
+         */
+        static const uint8_t handshake[15] = {
+            3, 0, 0, 23, 0, 0, 0, 0, 0, 0, 0, 23, 0xFE, 0xFF, LM_HELLO_COOKIE_LEN};
         assert_memory_equal(answer + 13, handshake, sizeof handshake);
 
         uint8_t *again = with_cookie(hello, len, answer + COOKIE_OFFSET, &again_len);
-        assert_int_equal(lm_hello_cookie_judge(&cookie, 6, &from, again, again_len, answer), LM_HELLO_COOKIE_GOOD);
+        assert_int_equal(lm_hello_cookie_judge(&cookie, 6, &from, again, again_len, answer),
+                         LM_HELLO_COOKIE_GOOD);
         free(again);
         free(hello);
     }
@@ -102,7 +108,8 @@ static void a_cookie_is_good_for_its_address_its_hello_and_its_time(void **state
 #define JUDGE(cookie, now, from) lm_hello_cookie_judge(cookie, now, from, again, again_len, answer)
     assert_int_equal(JUDGE(&cookie, now + LM_HELLO_COOKIE_LIFETIME, &from), LM_HELLO_COOKIE_GOOD);
     assert_int_equal(JUDGE(&cookie, now + 2 * LM_HELLO_COOKIE_LIFETIME, &from), LM_HELLO_COOKIE_ASK);
-    assert_int_equal(JUDGE(&cookie, now - LM_HELLO_COOKIE_LIFETIME, &from), LM_HELLO_COOKIE_ASK); /* from the future */
+    assert_int_equal(JUDGE(&cookie, now - LM_HELLO_COOKIE_LIFETIME, &from),
+                     LM_HELLO_COOKIE_ASK); /* from the future */
     assert_int_equal(JUDGE(&cookie, now, &port), LM_HELLO_COOKIE_ASK);
     assert_int_equal(JUDGE(&cookie, now, &ip), LM_HELLO_COOKIE_ASK);
     assert_int_equal(JUDGE(&other, now, &from), LM_HELLO_COOKIE_ASK);

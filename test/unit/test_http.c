@@ -11,7 +11,8 @@
 #include "common/error.h"
 #include "relay/http.h"
 
-/* Parses text twice, in one piece and byte by byte; both must come to the same. False if it is not complete.
+/*
+ * Parses text twice, in one piece and byte by byte; both must come to the same. False if it is not complete.
  */
 static bool parse(const char *text, size_t len, lm_http_request *request, char path[LM_HTTP_REQUEST_MAX])
 {

@@ -31,7 +31,8 @@ static const char *const file_names[] = {"server.crt", "server.key", "server.key
 
 enum moment { BEFORE, AMID, AFTER, MOMENTS };
 
-/* 0: nothing happens. Else the call with this number is the last one, or fails with fail_with if that is set.
+/*
+ * 0: nothing happens. Else the call with this number is the last one, or fails with fail_with if that is set.
  */
 static int last_call;
 static enum moment last_moment;

@@ -542,8 +542,10 @@ static void an_abort_with_the_t_bit_and_the_peers_own_tag_counts(void **state)
     free_pair(a);
 }
 
-/* One client must not be able to hold up all others: packets of no use cost the same however many
- * associations there are. */
+/*
+ * One client must not be able to hold up all others: packets of no use cost the same however many
+ * associations there are.
+ */
 static void refused_packets_cost_little_among_many_associations(void **state)
 {
     enum { PAIRS = 300, PACKETS = 2000 };
@@ -588,8 +590,10 @@ static void lost_packets_are_sent_again_by_the_timer(void **state)
     lm_sctp_send(a->assoc, now, 0, LM_PPID_STRING, (const uint8_t *)"again", 5);
     pump();
     a->peer->deaf = false;
-    /* usrsctp takes a chunk as outstanding by the wall clock: without waiting it has not been out for long
-     * enough. */
+    /*
+     * usrsctp takes a chunk as outstanding by the wall clock: without waiting it has not been out for long
+     * enough.
+     */
     nanosleep(&(struct timespec){.tv_nsec = 400 * 1000 * 1000}, NULL);
     assert_true(lm_sctp_next_timeout() <= now + 20);
     pass_time(3000);

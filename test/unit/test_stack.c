@@ -49,8 +49,8 @@ static void on_event(void *user, test_world *w, const lm_webrtc_output *event)
         r->last[event->message.len] = 0;
         if (strtoul(r->last, NULL, 10) == r->in_order)
             r->in_order++;
-        if (r->echo && lm_webrtc_send(test_world_stack(w), test_world_now(w), event->session, event->message.data,
-                                      event->message.len) != LM_OK)
+        if (r->echo && lm_webrtc_send(test_world_stack(w), test_world_now(w), event->session,
+                                      event->message.data, event->message.len) != LM_OK)
             r->refused = true;
         break;
     case LM_WEBRTC_CLOSED:
@@ -152,11 +152,10 @@ static void loss_duplication_and_reordering_lose_nothing(void **state)
     (void)state;
     for (uint32_t seed = 1; seed <= 12; seed++) {
         record r;
-        test_world *w = make_world(&r, (test_world_config){
-                                           .seed = seed, .delay = 20, .loss = 100, .duplicate = 50, .reorder = 100});
-        test_client *c = test_world_add_client(w, &(test_client_config){.message = on_client_message,
-                                                                        .user = &r,
-                                                                        .large_hello = seed % 2 == 0});
+        test_world *w = make_world(
+            &r, (test_world_config){.seed = seed, .delay = 20, .loss = 100, .duplicate = 50, .reorder = 100});
+        test_client *c = test_world_add_client(
+            w, &(test_client_config){.message = on_client_message, .user = &r, .large_hello = seed % 2 == 0});
         r.echo = true;
         if (!test_world_await(w, c, TEST_CLIENT_OPEN, 60000))
             fail_msg("seed %u: not open", (unsigned)seed);
@@ -191,7 +190,8 @@ static void the_largest_message_passes_and_a_larger_one_ends_the_session(void **
     assert_int_equal(r.last_len, LM_WEBRTC_MESSAGE_MAX);
     test_world_run(w, NULL, NULL, 2000);
     assert_int_equal(r.client_last_len, LM_WEBRTC_MESSAGE_MAX);
-    assert_int_equal(lm_webrtc_send(test_world_stack(w), test_world_now(w), r.session, big, sizeof big), LM_ETOOBIG);
+    assert_int_equal(lm_webrtc_send(test_world_stack(w), test_world_now(w), r.session, big, sizeof big),
+                     LM_ETOOBIG);
 
     assert_true(test_client_send(c, test_world_now(w), big, sizeof big));
     assert_true(test_world_await(w, c, TEST_CLIENT_CLOSED, 10000));
@@ -401,7 +401,8 @@ static void a_slow_reader_is_closed(void **state)
         sent++;
     }
     assert_int_equal(error, LM_ELIMIT);
-    assert_in_range(sent, LM_WEBRTC_SEND_QUEUE_MAX / sizeof big, 2 + (LM_WEBRTC_SEND_QUEUE_MAX + 150000) / sizeof big);
+    assert_in_range(sent, LM_WEBRTC_SEND_QUEUE_MAX / sizeof big,
+                    2 + (LM_WEBRTC_SEND_QUEUE_MAX + 150000) / sizeof big);
     assert_true(test_world_run(w, is_closed, &r, 100));
     assert_int_equal(r.reason, LM_CLOSE_SLOW_READER);
     test_world_destroy(w);
@@ -467,7 +468,8 @@ static void newcomers_are_refused_when_all_sessions_are_taken(void **state)
 static void newcomers_from_one_address_are_rate_limited(void **state)
 {
     record r;
-    test_world *w = make_world(&r, (test_world_config){.seed = 13, .delay = 1, .session_rate = 1, .session_burst = 3});
+    test_world *w =
+        make_world(&r, (test_world_config){.seed = 13, .delay = 1, .session_rate = 1, .session_burst = 3});
     test_client *clients[5];
     unsigned open = 0;
     (void)state;
@@ -614,7 +616,10 @@ static void captured_hellos_are_answered(void **state)
         assert_int_equal(answer[0], 22); /* handshake: the flight from ServerHello to ServerHelloDone */
         assert_int_equal(stats(w)->handshakes_failed, 0);
 
-        /* The browser's key exchange of that other session fits no key of ours: it must neither crash nor connect. */
+        /*
+         * The browser's key exchange of that other session fits no key of ours: it must neither crash nor
+         * connect.
+         */
         char path[512];
         snprintf(path, sizeof path, LM_TEST_DATA "/captures/%s-clientkeyexchange.hex", browsers[b]);
         uint8_t *data = test_read_hex(path, &len);
@@ -633,7 +638,8 @@ static void clients_connect_with_cookies(void **state)
     (void)state;
     for (uint32_t seed = 1; seed <= 6; seed++) {
         record r;
-        test_world *w = make_world(&r, (test_world_config){.seed = seed, .delay = 10, .loss = 50, .cookies = true});
+        test_world *w =
+            make_world(&r, (test_world_config){.seed = seed, .delay = 10, .loss = 50, .cookies = true});
         test_client *c = test_world_add_client(w, &(test_client_config){.large_hello = seed % 2 == 0});
         assert_true(test_world_await(w, c, TEST_CLIENT_OPEN, 30000));
         assert_true(stats(w)->drops.dtls_cookie > 0);
@@ -641,7 +647,10 @@ static void clients_connect_with_cookies(void **state)
     }
 }
 
-/* What somebody gets who forges a source address: the captured session's datagrams, again and again, never a cookie back. */
+/*
+ * What somebody gets who forges a source address: the captured session's datagrams, again and again, never a
+ * cookie back.
+ */
 static void a_forged_address_gets_less_than_was_sent(void **state)
 {
     static const char *const names[] = {"stun-binding-1", "clienthello-1", "clienthello-2"};
@@ -661,7 +670,8 @@ static void a_forged_address_gets_less_than_was_sent(void **state)
         }
     }
     test_world_run(w, NULL, NULL, 120000);
-    assert_int_equal(stats(w)->drops.dtls_cookie, 40); /* one HelloVerifyRequest a round, the second fragment dropped */
+    assert_int_equal(stats(w)->drops.dtls_cookie,
+                     40); /* one HelloVerifyRequest a round, the second fragment dropped */
     assert_int_equal(stats(w)->bytes_out, 20 * (64 + LM_HELLO_VERIFY_LEN));
     assert_true(stats(w)->bytes_out < stats(w)->bytes_in);
     assert_int_equal(stats(w)->handshakes_failed, 0); /* none was begun */

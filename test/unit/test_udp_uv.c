@@ -103,7 +103,8 @@ static void send_from(int fd, const char *to_ip, const void *data, size_t len)
     struct sockaddr_storage name;
     lm_addr addr;
     assert_int_equal(lm_addr_parse_ip(&addr, to_ip, lm_udp_port(udp)), LM_OK);
-    assert_int_equal(sendto(fd, data, len, 0, (struct sockaddr *)&name, lm_sockaddr_from_addr(&name, &addr)), len);
+    assert_int_equal(sendto(fd, data, len, 0, (struct sockaddr *)&name, lm_sockaddr_from_addr(&name, &addr)),
+                     len);
 }
 
 /* Runs the loop until a datagram comes back; its length, and the sender's address in from. */
