@@ -69,25 +69,6 @@ need_node() {
 }
 
 build() {
-    need build-essential cmake pkg-config libuv1-dev libmbedtls-dev libusrsctp-dev libsodium-dev libcjson-dev \
-        uthash-dev libcmocka-dev
-}
-
-need_clang() {
-    need clang llvm libclang-rt-14-dev
-}
-
-# Node.js 20 or newer: from Debian where it is new enough, else what is on the machine.
-need_node() {
-    if ! node --version 2>/dev/null | grep -qE '^v(2[0-9]|[3-9][0-9])\.'; then
-        need nodejs npm
-    fi
-    [ -d test/node_modules ] && [ test/node_modules -nt test/package-lock.json ] && return 0
-    say "installing the npm packages of test/package-lock.json"
-    (cd test && PUPPETEER_SKIP_DOWNLOAD=1 PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --silent --no-progress)
-}
-
-build() {
     say "building preset $1"
     cmake --preset "$1" >"build-$1.log" 2>&1 || { cat "build-$1.log"; rm -f "build-$1.log"; return 1; }
     rm -f "build-$1.log"
@@ -161,7 +142,7 @@ part_asan() {
 part_client() {
     need_node
     say "client library in Node.js"
-    tally client node --test --test-reporter=tap test/client/
+    tally client node --test --test-reporter=tap test/client/*.test.mjs
 }
 
 part_daemon() {
@@ -187,7 +168,7 @@ part_e2e() {
     build release
     say "browsers"
     tally e2e env LM_RELAY="$PWD/build/release/lumamesh-relay" \
-        node --test --test-reporter=tap --test-concurrency=1 test/e2e/
+        node --test --test-reporter=tap --test-concurrency=1 test/e2e/*.test.mjs
 }
 
 part_debian13() {
