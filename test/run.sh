@@ -120,6 +120,7 @@ part_fuzz() {
     need_build
     if [ -n "${fuzz_seconds:-}" ]; then
         need_clang
+        need xxd
         build fuzz
         say "fuzzing each target for $fuzz_seconds s"
         tally fuzz sh test/fuzz/run.sh build/fuzz "$fuzz_seconds"
