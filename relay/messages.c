@@ -203,8 +203,10 @@ int lm_message_signal(lm_relay *relay, lm_ms now, const lm_member *target, const
     end(&j, "");
     if (j.text.failed)
         return LM_ETOOBIG;
-    if (send_text(relay, now, target->peer->session, &j))
+    if (send_text(relay, now, target->peer->session, &j)) {
         relay->stats.signals_routed++;
+        lm_histogram_add(&relay->stats.signal_time, lm_ms_min(relay->taken_in, now), now);
+    }
     return LM_OK;
 }
 

@@ -41,6 +41,7 @@ int lm_relay_create(lm_relay **out, const lm_relay_config *config, lm_webrtc *st
     relay->random = config->random;
     relay->log = config->log;
     relay->stack = stack;
+    relay->taken_in = LM_MS_NEVER;
     relay->sessions.stats = &relay->stats;
     relay->peers.stats = &relay->stats;
     relay->rooms.stats = &relay->stats;
@@ -72,6 +73,7 @@ void lm_relay_set_unix_time(lm_relay *relay, lm_ms now, uint64_t unix_ms)
 
 int lm_relay_input(lm_relay *relay, lm_ms now, const lm_dgram *in)
 {
+    relay->taken_in = lm_ms_min(relay->taken_in, now);
     return lm_webrtc_input(relay->stack, now, in);
 }
 
@@ -124,6 +126,7 @@ int lm_relay_poll(lm_relay *relay, lm_ms now, lm_dgram *out)
             break;
         }
     }
+    relay->taken_in = LM_MS_NEVER;
     return 0;
 }
 

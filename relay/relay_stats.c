@@ -3,7 +3,7 @@
 void lm_relay_stats_visit(const lm_relay_stats *stats,
                           void (*visit)(void *ctx, const char *name, uint64_t value), void *ctx)
 {
-#define LM_X(name) visit(ctx, #name, stats->name);
+#define LM_X(name, metric, help) visit(ctx, #name, stats->name);
     LM_RELAY_COUNTERS(LM_X)
     LM_RELAY_GAUGES(LM_X)
 #undef LM_X

@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "common/histogram.h"
+
 /* What a client may ask for; the name is the value of `action`. */
 #define LM_RELAY_ACTIONS(X) \
     X(hello)                \
@@ -47,25 +49,28 @@
     X(shutting_down) /* the relay is ending */                  \
     X(failed)        /* memory or randomness ran out for it */
 
-#define LM_RELAY_COUNTERS(X)                                                                 \
-    X(messages_in)                                                                           \
-    X(messages_out)                                                                          \
-    X(signals_routed)                                                                        \
-    X(peers_resumed) /* peers that a new session took over, silent ones and replaced ones */ \
-    X(peers_expired) /* silent peers that nobody took over in time */                        \
-    X(places_lapsed) /* places in rooms that a resumed peer did not take again */
+/* Each with the name that it has as a metric (lumamesh_…, counters with _total), and what it counts. */
+#define LM_RELAY_COUNTERS(X)                                                                                \
+    X(messages_in, "messages_received", "Messages received on open channels.")                              \
+    X(messages_out, "messages_sent", "Messages sent.")                                                      \
+    X(signals_routed, "signals_routed", "Signals passed on from one peer to another.")                      \
+    X(peers_resumed, "peers_resumed", "Peers that a new session took over, silent ones and replaced ones.") \
+    X(peers_expired, "peers_expired", "Silent peers that nobody took over in time.")                        \
+    X(places_lapsed, "places_lapsed", "Places in rooms that a resumed peer did not take again.")
 
-#define LM_RELAY_GAUGES(X)                                        \
-    X(sessions)       /* with an open channel */                  \
-    X(peers)          /* that said hello, silent ones included */ \
-    X(peers_detached) /* silent ones, whose places are kept */    \
-    X(rooms)                                                      \
-    X(members) /* places in rooms, over all rooms */
+#define LM_RELAY_GAUGES(X)                                                     \
+    X(sessions, "sessions", "Sessions with an open channel.")                  \
+    X(peers, "peers", "Peers that said hello, silent ones included.")          \
+    X(peers_detached, "peers_detached", "Silent peers whose places are kept.") \
+    X(rooms, "rooms", "Rooms with at least one member.")                       \
+    X(members, "room_members", "Places in rooms that are taken, over all rooms.")
 
 typedef struct lm_relay_stats {
-#define LM_X(name) uint64_t name;
+#define LM_X(name, metric, help) uint64_t name;
     LM_RELAY_COUNTERS(LM_X)
     LM_RELAY_GAUGES(LM_X)
+#undef LM_X
+#define LM_X(name) uint64_t name;
     struct {
         LM_RELAY_ACTIONS(LM_X)
     } messages; /* received, by action */
@@ -81,6 +86,7 @@ typedef struct lm_relay_stats {
         LM_RELAY_ERRORS(LM_X)
     } errors; /* answered, by code */
 #undef LM_X
+    lm_histogram signal_time; /* of signals, from the datagrams coming in to the target's queue */
 } lm_relay_stats;
 
 /*

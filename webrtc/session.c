@@ -291,6 +291,7 @@ static void on_dcep(lm_session *s, uint16_t stream, const uint8_t *data, size_t 
     s->stream = stream;
     s->closing &= ~stream_bit(stream);
     s->env->stats.sessions_opened++;
+    lm_histogram_add(&s->env->stats.connect_time, s->created, s->now);
     set_state(s, LM_SESSION_OPEN);
 }
 

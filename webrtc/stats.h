@@ -1,12 +1,14 @@
 /*
  * Counters of a WebRTC stack. One list gives the fields and their names, so that whoever reports them cannot
- * forget one. Counters only grow; gauges are marked.
+ * forget one. Counters only grow; gauges go up and down.
  */
 #ifndef LM_WEBRTC_STATS_H
 #define LM_WEBRTC_STATS_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "common/histogram.h"
 
 /* Each drop is one datagram, record, chunk or message from the network that led to nothing. */
 #define LM_WEBRTC_DROPS(X)                                                                               \
@@ -33,34 +35,51 @@
     X(turn)            /* ChannelData: no such allocation */                                             \
     X(output_full)     /* an answer that found the output queue full */
 
-#define LM_WEBRTC_COUNTERS(X)                                               \
-    X(datagrams_in)                                                         \
-    X(datagrams_out)                                                        \
-    X(bytes_in)                                                             \
-    X(bytes_out)                                                            \
-    X(stun_requests) /* Binding requests that were answered with success */ \
-    X(sessions_created)                                                     \
-    X(sessions_opened)                                                      \
-    X(handshakes_done) /* DTLS handshakes completed */                      \
-    X(handshakes_failed)                                                    \
-    X(messages_in)                                                          \
-    X(messages_out)
+/* Each with the name that it has as a metric (lumamesh_…_total), and what it counts. */
+#define LM_WEBRTC_COUNTERS(X)                                                                         \
+    X(datagrams_in, "received_datagrams", "Datagrams received.")                                      \
+    X(datagrams_out, "sent_datagrams", "Datagrams sent.")                                             \
+    X(bytes_in, "received_bytes", "Bytes received in datagrams.")                                     \
+    X(bytes_out, "sent_bytes", "Bytes sent in datagrams.")                                            \
+    X(stun_requests, "stun_requests", "Binding requests that were answered with success.")            \
+    X(sessions_created, "sessions_created", "Sessions begun by a first valid check.")                 \
+    X(sessions_opened, "sessions_opened", "Sessions whose channel opened.")                           \
+    X(handshakes_done, "handshakes_completed", "DTLS handshakes completed.")                          \
+    X(handshakes_failed, "handshakes_failed", "DTLS handshakes failed.")                              \
+    X(messages_in, "channel_messages_received", "Messages taken from channels, of whatever content.") \
+    X(messages_out, "channel_messages_sent", "Messages handed to SCTP.")
+
+#define LM_WEBRTC_GAUGES(X)                                                                          \
+    X(sessions, "transport_sessions", "Living sessions, those that are still handshaking included.") \
+    X(sessions_open, "transport_sessions_open", "Living sessions whose channel is open.")
+
+/* Of the UDP port. */
+#define LM_UDP_COUNTERS(X)                                                                              \
+    X(truncated, "udp_truncated_datagrams", "Datagrams that were longer than the buffer, and dropped.") \
+    X(send_errors, "udp_send_errors", "Datagrams that the kernel refused for good.")                    \
+    X(send_blocked, "udp_send_blocked", "Times that the kernel's send buffer was full.")
+
+typedef struct lm_udp_stats {
+#define LM_X(name, metric, help) uint64_t name;
+    LM_UDP_COUNTERS(LM_X)
+#undef LM_X
+} lm_udp_stats;
 
 typedef struct lm_webrtc_stats {
-#define LM_X(name) uint64_t name;
+#define LM_X(name, metric, help) uint64_t name;
     LM_WEBRTC_COUNTERS(LM_X)
+    LM_WEBRTC_GAUGES(LM_X)
 #undef LM_X
     struct {
 #define LM_X(name) uint64_t name;
         LM_WEBRTC_DROPS(LM_X)
 #undef LM_X
     } drops;
-    uint64_t closed[6];     /* opened sessions that ended, by lm_close_reason */
-    uint64_t sessions;      /* gauge: living sessions, handshaking ones included */
-    uint64_t sessions_open; /* gauge: sessions whose channel is open */
+    uint64_t closed[6];        /* opened sessions that ended, by lm_close_reason */
+    lm_histogram connect_time; /* from a session's first valid check to its open channel */
 } lm_webrtc_stats;
 
-/* Calls visit for each counter by its name, drops as "drop_<reason>", for reports. */
+/* Calls visit for each counter and gauge by its name, drops as "drop_<reason>", for reports. */
 void lm_webrtc_stats_visit(const lm_webrtc_stats *stats,
                            void (*visit)(void *ctx, const char *name, uint64_t value), void *ctx);
 

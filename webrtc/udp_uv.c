@@ -149,10 +149,12 @@ static udp_socket *socket_for(lm_udp *udp, const lm_dgram *d)
 /* Moves the core's outputs to the network, batch by batch. */
 static void drain(lm_udp *udp)
 {
-    lm_ms now = uv_now(udp->loop);
     lm_dgram d;
     if (udp->blocked)
         return;
+    /* Handshakes and a crowd's messages take time: what the core measures must not stand still meanwhile. */
+    uv_update_time(udp->loop);
+    lm_ms now = uv_now(udp->loop);
     while (udp->core.poll(udp->core.self, now, &d) == 1) {
         udp_socket *s = socket_for(udp, &d);
         if (s == NULL || d.len > DATAGRAM_MAX) {
@@ -254,7 +256,6 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 {
     udp_socket *s = poll->data;
     lm_udp *udp = s->udp;
-    lm_ms now = uv_now(udp->loop);
     (void)status; /* an error on the socket shows in recvmmsg, which clears it */
 
     /* 1. What could not be sent before goes first, */
@@ -267,6 +268,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     for (int round = 0; round < ROUNDS_PER_TURN; round++) {
         prepare_receive(&udp->in);
         int n = recvmmsg(s->fd, udp->in.messages, BATCH, MSG_DONTWAIT, NULL);
+        lm_ms now = uv_now(udp->loop);
         for (int i = 0; i < n; i++)
             take(udp, (unsigned)i, now);
         if (n > 0)

@@ -16,6 +16,7 @@
 #include "common/dgram.h"
 #include "common/error_text.h"
 #include "common/log.h"
+#include "webrtc/stats.h"
 
 /* The four verbs of the core that the port serves. */
 typedef struct lm_udp_core {
@@ -26,12 +27,6 @@ typedef struct lm_udp_core {
     lm_ms (*next_timeout)(const void *self);
     void (*timeout)(void *self, lm_ms now);
 } lm_udp_core;
-
-typedef struct lm_udp_stats {
-    uint64_t truncated;    /* datagrams longer than the receive buffer, dropped */
-    uint64_t send_errors;  /* datagrams that the kernel refused for good */
-    uint64_t send_blocked; /* times that the kernel's send buffer was full */
-} lm_udp_stats;
 
 typedef struct lm_udp lm_udp;
 

@@ -70,12 +70,11 @@ const char *lm_close_reason_name(lm_close_reason reason)
 void lm_webrtc_stats_visit(const lm_webrtc_stats *stats,
                            void (*visit)(void *ctx, const char *name, uint64_t value), void *ctx)
 {
-#define LM_X(name) visit(ctx, #name, stats->name);
+#define LM_X(name, metric, help) visit(ctx, #name, stats->name);
     LM_WEBRTC_COUNTERS(LM_X)
+    LM_WEBRTC_GAUGES(LM_X)
 #undef LM_X
 #define LM_X(name) visit(ctx, "drop_" #name, stats->drops.name);
     LM_WEBRTC_DROPS(LM_X)
 #undef LM_X
-    visit(ctx, "sessions", stats->sessions);
-    visit(ctx, "sessions_open", stats->sessions_open);
 }

@@ -398,6 +398,43 @@ static void visit(void *ctx, const char *name, uint64_t value)
         v->closes = value;
 }
 
+/*
+ * The latency of a signal is counted from the oldest datagram that had not been drained yet, since all that
+ * came with it was in its way.
+ */
+static void signals_are_timed(void **state)
+{
+    const lm_dgram in = {.remote = {.port = 9}, .data = (const uint8_t *)"abc", .len = 3};
+    relay_world world;
+    char text[512], id[LM_PEER_ID_TEXT];
+    lm_dgram out;
+    (void)state;
+    start(&world);
+    const lm_histogram *times = &lm_relay_get_stats(world.relay)->signal_time;
+    lm_session_id a = greet(&world, 1), b = greet(&world, 2);
+    relay_world_say(&world, a, "{\"action\":\"join\",\"room\":\"" ROOM "\"}");
+    relay_world_say(&world, b, "{\"action\":\"join\",\"room\":\"" ROOM "\"}");
+    assert_int_equal(lm_histogram_count(times), 0);
+    snprintf(text, sizeof text,
+             "{\"action\":\"signal\",\"room\":\"" ROOM "\",\"to\":\"%s\",\"data\":\"x\"}",
+             relay_world_id(id, 2));
+    assert_int_equal(lm_relay_input(world.relay, world.now, &in), LM_OK);
+    assert_int_equal(lm_relay_input(world.relay, world.now + 20, &in), LM_OK);
+    memory_stack_say(world.stack, a, text);
+    memory_stack_say(world.stack, a, text);
+    while (lm_relay_poll(world.relay, world.now + 30, &out) == 1)
+        continue;
+    assert_int_equal(lm_histogram_count(times), 2);
+    assert_int_equal(times->sum, 60);
+    /* What has been drained is nobody's delay any more, and a signal that waits for none has none. */
+    memory_stack_say(world.stack, a, text);
+    while (lm_relay_poll(world.relay, world.now + 5000, &out) == 1)
+        continue;
+    assert_int_equal(lm_histogram_count(times), 3);
+    assert_int_equal(times->sum, 60);
+    stop(&world);
+}
+
 static void reports_every_counter(void **state)
 {
     lm_relay_stats stats = {
@@ -405,7 +442,7 @@ static void reports_every_counter(void **state)
     visited v = {0};
     (void)state;
     lm_relay_stats_visit(&stats, visit, &v);
-    assert_int_equal(v.count, sizeof stats / sizeof(uint64_t));
+    assert_int_equal(v.count, offsetof(lm_relay_stats, signal_time) / sizeof(uint64_t));
     assert_int_equal(v.hellos, 1);
     assert_int_equal(v.bad_json, 2);
     assert_int_equal(v.rooms, 3);
@@ -451,6 +488,7 @@ int main(void)
         cmocka_unit_test(lists_split_at_any_length),
         cmocka_unit_test(rooms_of_a_session_are_bounded),
         cmocka_unit_test(shuts_down_with_a_word),
+        cmocka_unit_test(signals_are_timed),
         cmocka_unit_test(reports_every_counter),
         cmocka_unit_test(a_broken_generator_gives_nobody_away),
     };

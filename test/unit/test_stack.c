@@ -110,6 +110,9 @@ static void a_client_connects_and_talks(void **state)
     assert_in_range(test_world_now(w) - start, 100, 160);
     assert_int_equal(r.opened, 1);
     assert_int_equal(stats(w)->sessions_open, 1);
+    /* Counted from when the first check has come, to when the channel's opening has. */
+    assert_int_equal(lm_histogram_count(&stats(w)->connect_time), 1);
+    assert_in_range(stats(w)->connect_time.sum, 80, test_world_now(w) - start);
 
     r.echo = true;
     assert_true(test_client_send(c, test_world_now(w), "0 hello", 7));
