@@ -26,6 +26,8 @@ typedef struct daemon {
     lm_service *service;
     lm_demo_files demo;
     lm_pages pages;
+    uint64_t started_unix_ms; /* when, by both clocks */
+    uint64_t started;
     lm_health *health; /* NULL without HEALTH_LISTEN */
 } daemon_state;
 
@@ -63,6 +65,22 @@ static int start_signals(daemon_state *d, lm_error_text *error)
     return LM_OK;
 }
 
+static uint64_t unix_ms(void)
+{
+    uv_timeval64_t now;
+    return uv_gettimeofday(&now) == 0 ? (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_usec / 1000 : 0;
+}
+
+static void fill_report(void *ctx, lm_report *report)
+{
+    const daemon_state *d = ctx;
+    report->version = LM_VERSION;
+    report->started_unix_ms = d->started_unix_ms;
+    report->uptime_ms = uv_now(&d->loop) - d->started;
+    lm_service_report(d->service, report);
+    lm_process_stats_read(&report->process);
+}
+
 static int start_health(daemon_state *d, lm_error_text *error)
 {
     if (d->settings->health_listen.family == LM_AF_NONE)
@@ -71,6 +89,8 @@ static int start_health(daemon_state *d, lm_error_text *error)
     d->demo.demo_js = (lm_page_file){lm_demo_js, lm_demo_js_len};
     d->demo.lumamesh_js = (lm_page_file){lm_lumamesh_js, lm_lumamesh_js_len};
     int result = lm_pages_init(&d->pages, d->config, d->settings->demo ? &d->demo : NULL);
+    if (result == LM_OK)
+        result = lm_pages_set_report(&d->pages, &(lm_report_source){.get = fill_report, .ctx = d});
     if (result != LM_OK)
         return lm_error_text_set(error, result, "the pages cannot be prepared: %s", lm_strerror(result));
     lm_health_config health = {.listen = d->settings->health_listen, .pages = &d->pages, .log = d->log};
@@ -116,6 +136,8 @@ int lm_daemon_run(const lm_settings *settings, const lm_identity *identity, cons
     daemon_state d = {.settings = settings, .identity = identity, .config = config, .log = log};
     if (uv_loop_init(&d.loop) != 0)
         return lm_error_text_set(error, LM_EIO, "the event loop cannot be made");
+    d.started_unix_ms = unix_ms();
+    d.started = uv_now(&d.loop);
     int result = start_signals(&d, error);
     if (result == LM_OK)
         result = lm_service_start(&d.service, &d.loop, settings, identity, config, log, error);

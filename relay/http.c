@@ -24,6 +24,10 @@ const char *lm_http_reason(int status)
         return "Method Not Allowed";
     case 431:
         return "Request Header Fields Too Large";
+    case 500:
+        return "Internal Server Error";
+    case 503:
+        return "Service Unavailable";
     case 505:
         return "HTTP Version Not Supported";
     default:

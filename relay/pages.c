@@ -41,7 +41,16 @@ int lm_pages_init(lm_pages *pages, const lm_node_config *config, const lm_demo_f
 void lm_pages_clear(lm_pages *pages)
 {
     free(pages->relay_json);
+    free(pages->report);
     memset(pages, 0, sizeof *pages);
+}
+
+int lm_pages_set_report(lm_pages *pages, const lm_report_source *source)
+{
+    if (pages->report == NULL && (pages->report = malloc(LM_REPORT_MAX)) == NULL)
+        return LM_ENOMEM;
+    pages->source = *source;
+    return LM_OK;
 }
 
 static void answer(lm_http_response *response, const char *content_type, const void *body, size_t body_len)
@@ -60,6 +69,47 @@ static void answer_error(lm_http_response *response, int status)
     answer(response, "text/plain; charset=utf-8", reason, strlen(reason));
 }
 
+static lm_report make_report(const lm_pages *pages, uint64_t unix_ms)
+{
+    lm_report report = {0};
+    pages->source.get(pages->source.ctx, &report);
+    report.node_id = pages->nk;
+    report.unix_ms = unix_ms;
+    return report;
+}
+
+static void answer_text(lm_pages *pages, lm_http_response *response, const char *content_type, int len)
+{
+    if (len < 0)
+        answer_error(response, 500);
+    else
+        answer(response, content_type, pages->report, (size_t)len);
+}
+
+/* True if the path is one of a report's. */
+static bool answer_report(lm_pages *pages, const char *path, uint64_t unix_ms, lm_http_response *response)
+{
+    if (pages->source.get == NULL)
+        return false;
+    if (strcmp(path, "/readyz") == 0) {
+        const lm_report report = make_report(pages, unix_ms);
+        const char *body = lm_report_ready(&report) ? "{\"ready\":true}" : "{\"ready\":false}";
+        response->status = lm_report_ready(&report) ? 200 : 503;
+        answer(response, "application/json", body, strlen(body));
+    } else if (strcmp(path, "/statsz") == 0) {
+        const lm_report report = make_report(pages, unix_ms);
+        answer_text(pages, response, "application/json",
+                    lm_report_json(&report, pages->report, LM_REPORT_MAX));
+    } else if (strcmp(path, "/metrics") == 0) {
+        const lm_report report = make_report(pages, unix_ms);
+        answer_text(pages, response, "text/plain; version=0.0.4; charset=utf-8",
+                    lm_report_metrics(&report, pages->report, LM_REPORT_MAX));
+    } else {
+        return false;
+    }
+    return true;
+}
+
 void lm_pages_get(lm_pages *pages, const lm_http_request *request, uint64_t unix_ms,
                   lm_http_response *response)
 {
@@ -71,6 +121,8 @@ void lm_pages_get(lm_pages *pages, const lm_http_request *request, uint64_t unix
         snprintf(pages->healthz, sizeof pages->healthz, "{\"nodeId\":\"%s\",\"ok\":true,\"ts\":%" PRIu64 "}",
                  pages->nk, unix_ms);
         answer(response, "application/json", pages->healthz, strlen(pages->healthz));
+    } else if (answer_report(pages, path, unix_ms, response)) {
+        return;
     } else if (pages->demo != NULL && strcmp(path, "/demo") == 0) {
         answer(response, "text/html; charset=utf-8", pages->demo->demo_html.data, pages->demo->demo_html.len);
         response->headers = pages->demo_headers;

@@ -2,6 +2,9 @@
  * What the relay serves over HTTP at HEALTH_LISTEN:
  *
  *     /healthz             {"nodeId":"<nk>","ok":true,"ts":<Unix ms>}
+ *     /readyz              {"ready":true}; while newcomers are refused 503 and {"ready":false}
+ *     /statsz              what the relay counts, as JSON (report.h)
+ *     /metrics             the same for Prometheus
  *     /demo                the demo page                                  with DEMO=1 only, as the next three
  *     /demo/demo.js        its script
  *     /demo/lumamesh.js    the browser library
@@ -18,6 +21,7 @@
 #include "mesh/node_config.h"
 #include "relay/csp.h"
 #include "relay/http.h"
+#include "relay/report.h"
 
 /* Bytes of a file; borrowed. */
 typedef struct lm_page_file {
@@ -35,6 +39,8 @@ typedef struct lm_demo_files {
 typedef struct lm_pages {
     const lm_demo_files *demo; /* NULL: no demo */
     char *relay_json;          /* owned */
+    lm_report_source source;   /* get NULL: there are no reports */
+    char *report;              /* the latest one's text, LM_REPORT_MAX bytes; owned */
     char nk[LM_BASE64URL_SIZE(LM_NODE_PUBLIC_KEY_LEN)];
     char healthz[160];                    /* the latest answer */
     char demo_headers[LM_CSP_SIZE + 512]; /* for the page */
@@ -46,6 +52,9 @@ typedef struct lm_pages {
  */
 int lm_pages_init(lm_pages *pages, const lm_node_config *config, const lm_demo_files *demo);
 void lm_pages_clear(lm_pages *pages);
+
+/* Adds /readyz, /statsz and /metrics. source is copied, its ctx borrowed until lm_pages_clear(). LM_ENOMEM. */
+int lm_pages_set_report(lm_pages *pages, const lm_report_source *source);
 
 /*
  * Answers a request, be it one that the parser refused. unix_ms is the wall clock. The body is borrowed until

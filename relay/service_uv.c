@@ -38,6 +38,8 @@ struct lm_service {
     const lm_log *log;
     lm_relay *relay;
     lm_udp *udp;
+    uint32_t max_sessions;
+    bool draining;
     uint64_t ended; /* sessions that had ended when memory was given back last */
 };
 
@@ -132,6 +134,7 @@ int lm_service_start(lm_service **service, uv_loop_t *loop, const lm_settings *s
         return lm_error_text_set(error, LM_ENOMEM, "out of memory");
     s->loop = loop;
     s->log = log;
+    s->max_sessions = settings->max_sessions;
     int result = make_relay(s, settings, identity, config);
     if (result != LM_OK) {
         free(s);
@@ -162,7 +165,22 @@ uint16_t lm_service_port(const lm_service *s)
     return lm_udp_port(s->udp);
 }
 
-static void report(void *ctx, const char *name, uint64_t value)
+void lm_service_set_draining(lm_service *s, bool draining)
+{
+    s->draining = draining;
+}
+
+void lm_service_report(const lm_service *s, lm_report *report)
+{
+    report->open = true; /* there is no service without its port */
+    report->draining = s->draining;
+    report->max_sessions = s->max_sessions;
+    report->webrtc = lm_relay_get_webrtc_stats(s->relay);
+    report->relay = lm_relay_get_stats(s->relay);
+    report->udp = lm_udp_get_stats(s->udp);
+}
+
+static void log_stat(void *ctx, const char *name, uint64_t value)
 {
     const lm_service *s = ctx;
     if (value > 0)
@@ -180,8 +198,8 @@ void lm_service_stop(lm_service *s)
         return;
     lm_relay_shut_down(s->relay, uv_now(s->loop));
     lm_udp_close(s->udp); /* sends what the relay has said last */
-    lm_webrtc_stats_visit(lm_relay_get_webrtc_stats(s->relay), report, s);
-    lm_relay_stats_visit(lm_relay_get_stats(s->relay), report, s);
+    lm_webrtc_stats_visit(lm_relay_get_webrtc_stats(s->relay), log_stat, s);
+    lm_relay_stats_visit(lm_relay_get_stats(s->relay), log_stat, s);
     lm_relay_destroy(s->relay);
     uv_close((uv_handle_t *)&s->upkeep, on_upkeep_closed);
 }

@@ -8,6 +8,7 @@
 #include "common/identity.h"
 #include "common/log.h"
 #include "mesh/node_config.h"
+#include "relay/report.h"
 #include "relay/settings.h"
 
 typedef struct lm_service lm_service;
@@ -22,6 +23,12 @@ int lm_service_start(lm_service **service, uv_loop_t *loop, const lm_settings *s
 
 /* The UDP port that is open. */
 uint16_t lm_service_port(const lm_service *service);
+
+/* Says that newcomers are refused, or that they are not any more, for reports. */
+void lm_service_set_draining(lm_service *service, bool draining);
+
+/* Fills in what the service knows: its state and its counters, borrowed until lm_service_stop(). */
+void lm_service_report(const lm_service *service, lm_report *report);
 
 /* Tells the clients, closes everything; the memory is freed by the loop's next turns. service may be NULL. */
 void lm_service_stop(lm_service *service);

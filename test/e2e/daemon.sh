@@ -202,6 +202,13 @@ check 'it starts and answers' start_relay
 check 'the first run prints the blob' grep -q '^lm1\.' "$dir/out"
 fetch /healthz >"$dir/health"
 check 'health is as documented' grep -qE '^\{"nodeId":"[A-Za-z0-9_-]{43}","ok":true,"ts":[0-9]{13}\}$' "$dir/health"
+fetch /readyz >"$dir/ready"
+check 'it is ready' test "$(cat "$dir/ready")" = '{"ready":true}'
+fetch /statsz >"$dir/statsz"
+check 'statistics are JSON' grep -qE '^\{"version":"[0-9.]+","nodeId":"[A-Za-z0-9_-]{43}","ready":true,.*\}$' "$dir/statsz"
+fetch /metrics >"$dir/metrics"
+check 'metrics are there' grep -qE '^lumamesh_stun_requests_total [0-9]+$' "$dir/metrics"
+check 'its file descriptors are counted' grep -qE '^process_open_fds [1-9][0-9]*$' "$dir/metrics"
 no_demo() {
     ! fetch /demo >/dev/null 2>&1
 }

@@ -12,16 +12,27 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
+static void no_report(void *ctx, lm_report *report)
+{
+    static const lm_webrtc_stats webrtc;
+    static const lm_relay_stats relay;
+    static const lm_udp_stats udp;
+    (void)ctx;
+    *report = (lm_report){.version = "0", .webrtc = &webrtc, .relay = &relay, .udp = &udp};
+}
+
 static void answer(const lm_http_request *request)
 {
     static const lm_demo_files files = {
         {(const unsigned char *)"<p>", 3}, {(const unsigned char *)"", 0}, {(const unsigned char *)"", 0}};
     static const lm_node_config config = {.port = 1, .ufrag = "luma"};
+    static const lm_report_source source = {.get = no_report};
     static lm_pages pages;
     char head[LM_HTTP_HEAD_MAX];
     size_t head_len;
     lm_http_response response;
-    if (pages.demo == NULL && (sodium_init() < 0 || lm_pages_init(&pages, &config, &files) != LM_OK))
+    if (pages.demo == NULL && (sodium_init() < 0 || lm_pages_init(&pages, &config, &files) != LM_OK ||
+                                lm_pages_set_report(&pages, &source) != LM_OK))
         abort();
     lm_pages_get(&pages, request, 0, &response);
     if (lm_http_reason(response.status)[0] == '\0' ||

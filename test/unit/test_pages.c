@@ -63,8 +63,8 @@ static void health_tells_node_and_time(void **state)
 static void without_demo_there_is_nothing_else(void **state)
 {
     static const char *const paths[] = {
-        "/",         "/demo",     "/demo/lumamesh.js", "/demo/demo.js", "/demo/relay.json",
-        "/healthz/", "/healthz2", "//healthz"};
+        "/",         "/demo",     "/demo/lumamesh.js", "/demo/demo.js", "/demo/relay.json", "/healthz/",
+        "/healthz2", "//healthz", "/readyz",           "/statsz",       "/metrics"};
     lm_pages pages;
     lm_node_config c = config();
     (void)state;
@@ -97,6 +97,61 @@ static void the_demo_has_four_files(void **state)
     free(json);
     assert_int_equal(get(&pages, "/demo/").status, 404);
     assert_int_equal(get(&pages, "/demo/../demo").status, 404);
+    lm_pages_clear(&pages);
+}
+
+static lm_webrtc_stats webrtc_stats;
+static lm_relay_stats relay_stats;
+static lm_udp_stats udp_stats;
+
+/* ctx is a report's state. */
+static void get_report(void *ctx, lm_report *report)
+{
+    *report = *(const lm_report *)ctx;
+    report->version = "1.2.3";
+    report->webrtc = &webrtc_stats;
+    report->relay = &relay_stats;
+    report->udp = &udp_stats;
+}
+
+static void reports_are_made_when_they_are_asked_for(void **state)
+{
+    lm_pages pages;
+    lm_node_config c = config();
+    lm_report report = {.open = true};
+    (void)state;
+    assert_int_equal(lm_pages_init(&pages, &c, NULL), LM_OK);
+    assert_int_equal(lm_pages_set_report(&pages, &(lm_report_source){get_report, &report}), LM_OK);
+
+    lm_http_response response = get(&pages, "/readyz");
+    assert_int_equal(response.status, 200);
+    body_is(&response, "{\"ready\":true}");
+    report.draining = true;
+    response = get(&pages, "/readyz");
+    assert_int_equal(response.status, 503);
+    assert_string_equal(lm_http_reason(503), "Service Unavailable");
+    body_is(&response, "{\"ready\":false}");
+    report.draining = report.open = false;
+    assert_int_equal(get(&pages, "/readyz").status, 503);
+
+    relay_stats.rooms = 17;
+    response = get(&pages, "/statsz");
+    assert_int_equal(response.status, 200);
+    assert_string_equal(response.content_type, "application/json");
+    static const char beginning[] = "{\"version\":\"1.2.3\",\"nodeId\":"
+                                    "\"ERERERERERERERERERERERERERERERERERERERERERE\",\"ready\":false,"
+                                    "\"draining\":false,\"ts\":1234567890123,";
+    assert_memory_equal(response.body, beginning, sizeof beginning - 1);
+    assert_non_null(memmem(response.body, response.body_len, "\"rooms\":17,", 11));
+
+    response = get(&pages, "/metrics");
+    assert_int_equal(response.status, 200);
+    assert_string_equal(response.content_type, "text/plain; version=0.0.4; charset=utf-8");
+    assert_non_null(memmem(response.body, response.body_len, "\nlumamesh_rooms 17\n", 19));
+
+    static const char *const none[] = {"/readyz/", "/statsz/", "/metricsz", "/metrics/x", "/status"};
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
+        assert_int_equal(get(&pages, none[i]).status, 404);
     lm_pages_clear(&pages);
 }
 
@@ -171,6 +226,7 @@ int main(void)
         cmocka_unit_test(health_tells_node_and_time),
         cmocka_unit_test(without_demo_there_is_nothing_else),
         cmocka_unit_test(the_demo_has_four_files),
+        cmocka_unit_test(reports_are_made_when_they_are_asked_for),
         cmocka_unit_test(errors_have_pages),
         cmocka_unit_test(the_policy_lets_the_pages_own_blocks_through),
         cmocka_unit_test(odd_pages_are_survived),

@@ -1,0 +1,56 @@
+/*
+ * What a running relay tells of itself to whoever looks after it, as JSON (/statsz) and in the text format
+ * of Prometheus (/metrics). Whoever has the numbers fills an lm_report; the two writers go through the lists
+ * of the counters, so that a new one is in both.
+ *
+ * Nothing here grows with what peers do: no address, no room, no peer is named, and every label's values
+ * come from a fixed list.
+ */
+#ifndef LM_RELAY_REPORT_H
+#define LM_RELAY_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "relay/process_stats.h"
+#include "relay/relay_stats.h"
+#include "webrtc/stats.h"
+
+/* Room for either text, whatever the numbers are. */
+#define LM_REPORT_MAX (64 * 1024)
+
+typedef struct lm_report {
+    const char *version; /* borrowed, as all pointers here */
+    const char *node_id;
+    bool open;     /* the UDP port is */
+    bool draining; /* newcomers are refused, as the end is near */
+    uint64_t unix_ms;
+    uint64_t started_unix_ms;
+    uint64_t uptime_ms; /* by the clock that nobody sets */
+    uint64_t max_sessions;
+    const lm_webrtc_stats *webrtc;
+    const lm_relay_stats *relay;
+    const lm_udp_stats *udp;
+    lm_process_stats process;
+} lm_report;
+
+/* Where a report comes from: get fills every member but node_id and unix_ms, which the asker knows. */
+typedef struct lm_report_source {
+    void (*get)(void *ctx, lm_report *report);
+    void *ctx;
+} lm_report_source;
+
+/* True when browsers that come now are let in. */
+static inline bool lm_report_ready(const lm_report *report)
+{
+    return report->open && !report->draining;
+}
+
+/* Writes {"version":…} into buf, cap bytes, without a NUL. The length, or LM_ETOOBIG. */
+int lm_report_json(const lm_report *report, void *buf, size_t cap);
+
+/* Writes the metrics likewise (text format 0.0.4). */
+int lm_report_metrics(const lm_report *report, void *buf, size_t cap);
+
+#endif

@@ -1,0 +1,167 @@
+#include "common/error.h"
+#include "relay/json_writer.h"
+#include "relay/report.h"
+#include "webrtc/webrtc.h"
+
+static void put_uint(lm_json_writer *j, const char *key, uint64_t value)
+{
+    lm_json_key(j, key);
+    lm_json_uint(j, value);
+}
+
+static void put_string(lm_json_writer *j, const char *key, const char *text)
+{
+    lm_json_key(j, key);
+    lm_json_string(j, text);
+}
+
+static void put_bool(lm_json_writer *j, const char *key, bool value)
+{
+    lm_json_key(j, key);
+    lm_json_bool(j, value);
+}
+
+static void open_object(lm_json_writer *j, const char *key)
+{
+    lm_json_key(j, key);
+    lm_json_open(j, '{');
+}
+
+static void close_object(lm_json_writer *j)
+{
+    lm_json_close(j, '}');
+}
+
+/* The handful that answers "how is it": the rest stands behind it, whole. */
+static void put_summary(lm_json_writer *j, const lm_report *r)
+{
+    put_uint(j, "sessions", r->relay->sessions);
+    put_uint(j, "maxSessions", r->max_sessions);
+    put_uint(j, "peers", r->relay->peers);
+    put_uint(j, "rooms", r->relay->rooms);
+    put_uint(j, "members", r->relay->members);
+    open_object(j, "messages");
+    put_uint(j, "in", r->relay->messages_in);
+    put_uint(j, "out", r->relay->messages_out);
+    close_object(j);
+    open_object(j, "handshakes");
+    put_uint(j, "done", r->webrtc->handshakes_done);
+    put_uint(j, "failed", r->webrtc->handshakes_failed);
+    close_object(j);
+}
+
+static void put_drops(lm_json_writer *j, const lm_report *r)
+{
+    open_object(j, "drops");
+    open_object(j, "webrtc");
+#define LM_X(name) put_uint(j, #name, r->webrtc->drops.name);
+    LM_WEBRTC_DROPS(LM_X)
+#undef LM_X
+    close_object(j);
+    open_object(j, "relay");
+#define LM_X(name) put_uint(j, #name, r->relay->drops.name);
+    LM_RELAY_DROPS(LM_X)
+#undef LM_X
+    close_object(j);
+    close_object(j);
+}
+
+/* {"bounds":[1,2,…],"counts":[…],"sum":…}, times in ms; there is one more count than bounds. */
+static void put_histogram(lm_json_writer *j, const char *key, const lm_histogram *histogram)
+{
+    open_object(j, key);
+    lm_json_key(j, "bounds");
+    lm_json_open(j, '[');
+    for (size_t i = 0; i + 1 < LM_HISTOGRAM_BUCKETS; i++)
+        lm_json_uint(j, lm_histogram_bound(i));
+    lm_json_close(j, ']');
+    lm_json_key(j, "counts");
+    lm_json_open(j, '[');
+    for (size_t i = 0; i < LM_HISTOGRAM_BUCKETS; i++)
+        lm_json_uint(j, histogram->buckets[i]);
+    lm_json_close(j, ']');
+    put_uint(j, "sum", histogram->sum);
+    close_object(j);
+}
+
+static void put_relay(lm_json_writer *j, const lm_relay_stats *stats)
+{
+    open_object(j, "relay");
+#define LM_X(name, metric, help) put_uint(j, #name, stats->name);
+    LM_RELAY_COUNTERS(LM_X)
+    LM_RELAY_GAUGES(LM_X)
+#undef LM_X
+    open_object(j, "requests");
+#define LM_X(name) put_uint(j, #name, stats->messages.name);
+    LM_RELAY_ACTIONS(LM_X)
+#undef LM_X
+    close_object(j);
+    open_object(j, "errors");
+#define LM_X(name, code) put_uint(j, code, stats->errors.name);
+    LM_RELAY_ERRORS(LM_X)
+#undef LM_X
+    close_object(j);
+    open_object(j, "closes");
+#define LM_X(name) put_uint(j, #name, stats->closes.name);
+    LM_RELAY_CLOSES(LM_X)
+#undef LM_X
+    close_object(j);
+    close_object(j);
+}
+
+static void put_webrtc(lm_json_writer *j, const lm_webrtc_stats *stats)
+{
+    open_object(j, "webrtc");
+#define LM_X(name, metric, help) put_uint(j, #name, stats->name);
+    LM_WEBRTC_COUNTERS(LM_X)
+    LM_WEBRTC_GAUGES(LM_X)
+#undef LM_X
+    open_object(j, "closed");
+    for (int i = 0; i < LM_CLOSE_REASONS; i++)
+        put_uint(j, lm_close_reason_name((lm_close_reason)i), stats->closed[i]);
+    close_object(j);
+    close_object(j);
+}
+
+static void put_udp(lm_json_writer *j, const lm_udp_stats *stats)
+{
+    open_object(j, "udp");
+#define LM_X(name, metric, help) put_uint(j, #name, stats->name);
+    LM_UDP_COUNTERS(LM_X)
+#undef LM_X
+    close_object(j);
+}
+
+static void put_process(lm_json_writer *j, const lm_process_stats *process)
+{
+    open_object(j, "process");
+    put_uint(j, "cpuMs", process->cpu_ms);
+    put_uint(j, "residentBytes", process->resident_bytes);
+    put_uint(j, "virtualBytes", process->virtual_bytes);
+    put_uint(j, "openFds", process->open_fds);
+    put_uint(j, "maxFds", process->max_fds);
+    close_object(j);
+}
+
+int lm_report_json(const lm_report *report, void *buf, size_t cap)
+{
+    lm_json_writer j = lm_json_writer_init(buf, cap);
+    lm_json_open(&j, '{');
+    put_string(&j, "version", report->version);
+    put_string(&j, "nodeId", report->node_id);
+    put_bool(&j, "ready", lm_report_ready(report));
+    put_bool(&j, "draining", report->draining);
+    put_uint(&j, "ts", report->unix_ms);
+    put_uint(&j, "startedAt", report->started_unix_ms);
+    put_uint(&j, "uptimeMs", report->uptime_ms);
+    put_summary(&j, report);
+    put_drops(&j, report);
+    put_histogram(&j, "connectTime", &report->webrtc->connect_time);
+    put_histogram(&j, "signalTime", &report->relay->signal_time);
+    put_relay(&j, report->relay);
+    put_webrtc(&j, report->webrtc);
+    put_udp(&j, report->udp);
+    put_process(&j, &report->process);
+    lm_json_close(&j, '}');
+    return j.text.failed ? LM_ETOOBIG : (int)j.text.len;
+}
