@@ -2,6 +2,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/time.h>
 #include <time.h>
 
@@ -10,6 +11,7 @@
 #include "common/random.h"
 #include "relay/daemon.h"
 #include "relay/settings.h"
+#include "relay/status_command.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -71,7 +73,11 @@ int main(int argc, char **argv)
     lm_error_text error = {""};
     lm_identity identity = {0};
     lm_node_config config;
+    lm_status_arguments status;
+    bool ask_status = argc > 1 && strcmp(argv[1], "status") == 0;
 
+    if (ask_status && lm_status_arguments_take(&status, &argc, argv, &error) != LM_OK)
+        return fail(&error, EXIT_USAGE);
     if (lm_settings_read(&settings, argc, argv, get_environment, NULL, &error) != LM_OK)
         return fail(&error, EXIT_USAGE);
     if (settings.command == LM_COMMAND_HELP) {
@@ -81,6 +87,12 @@ int main(int argc, char **argv)
     if (settings.command == LM_COMMAND_VERSION) {
         puts("lumamesh-relay " LM_VERSION);
         return EXIT_SUCCESS;
+    }
+
+    if (ask_status) {
+        const lm_addr *health = status.health.family != LM_AF_NONE ? &status.health : &settings.health_listen;
+        return lm_status_print(health, status.json, &error) == LM_OK ? EXIT_SUCCESS
+                                                                     : fail(&error, EXIT_FAILURE);
     }
 
     lm_log log = {.level = settings.log_level, .handler = log_to_stderr};

@@ -99,6 +99,9 @@ int lm_settings_read(lm_settings *settings, int argc, char *const argv[],
 void lm_settings_print_help(FILE *out)
 {
     fputs("lumamesh-relay: a rendezvous for browsers, over WebRTC on one UDP port\n\n"
+          "  lumamesh-relay [OPTION]...\n"
+          "  lumamesh-relay status [--json] [--health ADDRESS:PORT] [OPTION]...\n\n"
+          "The second asks the relay that is running, at HEALTH_LISTEN or the given address, how it is.\n"
           "Each setting is an environment variable; the option of the same name goes before it (--public-ip "
           "before\n"
           "PUBLIC_IP). An empty variable counts as unset.\n\n",

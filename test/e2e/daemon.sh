@@ -134,6 +134,16 @@ run_relay "$relay" --version
 check '--version works' grep -q '^lumamesh-relay [0-9]' "$dir/out"
 check '--help and --version leave no file behind' test -z "$(ls -A "$state")"
 
+# ---- status of no relay
+
+expect 1 'give --health' 'status without a place to ask' "$relay" status
+expect 1 'no relay can be reached at 127.0.0.1:1: ' 'status of no relay' HEALTH_LISTEN=127.0.0.1:1 "$relay" status
+expect 2 "--health: '7401' is not usable" 'status at no address' "$relay" status --health=7401
+expect 2 '--health needs a value' 'status at nothing' "$relay" status --health
+expect 2 "unexpected argument 'status'" 'status behind an option' "$relay" --demo status
+expect 2 '--no-such-option' 'status with an unknown option' "$relay" status --no-such-option
+check 'status leaves no file behind' test -z "$(ls -A "$state")"
+
 # ---- config
 
 run_relay PUBLIC_IP=203.0.113.10 "$relay" --print-config
@@ -209,6 +219,15 @@ check 'statistics are JSON' grep -qE '^\{"version":"[0-9.]+","nodeId":"[A-Za-z0-
 fetch /metrics >"$dir/metrics"
 check 'metrics are there' grep -qE '^lumamesh_stun_requests_total [0-9]+$' "$dir/metrics"
 check 'its file descriptors are counted' grep -qE '^process_open_fds [1-9][0-9]*$' "$dir/metrics"
+run_relay HEALTH_LISTEN="127.0.0.1:$port" "$relay" status
+check 'status asks it at HEALTH_LISTEN' test $? -eq 0
+check 'status says what it is' grep -qE '^relay       lumamesh-relay [0-9.]+, ready$' "$dir/out"
+check 'status says how long' grep -qE '^up          [0-9]+ s, since [0-9-]{10} [0-9:]{8} UTC$' "$dir/out"
+check 'status says what was dropped' grep -qx 'dropped     nothing' "$dir/out"
+run_relay "$relay" status --json --health "127.0.0.1:$port"
+check 'status --json prints the report' grep -qE '^\{"version":.*"openFds":[0-9]+.*\}$' "$dir/out"
+run_relay HEALTH_LISTEN=127.0.0.1:1 "$relay" status --health="127.0.0.1:$port"
+check '--health goes before HEALTH_LISTEN' test $? -eq 0
 no_demo() {
     ! fetch /demo >/dev/null 2>&1
 }
