@@ -25,6 +25,7 @@ typedef struct daemon {
     bool stopping;
     lm_service *service;
     lm_demo_files demo;
+    lm_status_files status;
     lm_pages pages;
     uint64_t started_unix_ms; /* when, by both clocks */
     uint64_t started;
@@ -89,6 +90,11 @@ static int start_health(daemon_state *d, lm_error_text *error)
     d->demo.demo_js = (lm_page_file){lm_demo_js, lm_demo_js_len};
     d->demo.lumamesh_js = (lm_page_file){lm_lumamesh_js, lm_lumamesh_js_len};
     int result = lm_pages_init(&d->pages, d->config, d->settings->demo ? &d->demo : NULL);
+    d->status.status_html = (lm_page_file){lm_status_html, lm_status_html_len};
+    d->status.status_js = (lm_page_file){lm_status_js, lm_status_js_len};
+    d->status.plots_js = (lm_page_file){lm_plots_js, lm_plots_js_len};
+    if (result == LM_OK)
+        result = lm_pages_set_status(&d->pages, d->config, &d->status);
     if (result == LM_OK)
         result = lm_pages_set_report(&d->pages, &(lm_report_source){.get = fill_report, .ctx = d});
     if (result != LM_OK)

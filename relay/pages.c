@@ -19,21 +19,28 @@
 
 static const char plain_headers[] = SECURITY_HEADERS LOCKED_POLICY;
 
-int lm_pages_init(lm_pages *pages, const lm_node_config *config, const lm_demo_files *demo)
+/* The headers of a page of ours, with the policy that it needs. */
+static int write_page_headers(char headers[LM_CSP_SIZE + 512], const lm_page_file *page)
 {
     char policy[LM_CSP_SIZE];
+    int result = lm_csp_for_page(policy, (const char *)page->data, page->len);
+    if (result == LM_OK)
+        snprintf(headers, LM_CSP_SIZE + 512, SECURITY_HEADERS "Content-Security-Policy: %s\r\n", policy);
+    return result;
+}
+
+int lm_pages_init(lm_pages *pages, const lm_node_config *config, const lm_demo_files *demo)
+{
     memset(pages, 0, sizeof *pages);
     lm_base64url_encode(pages->nk, sizeof pages->nk, config->nk, sizeof config->nk);
     if (demo == NULL)
         return LM_OK;
-    int result = lm_csp_for_page(policy, (const char *)demo->demo_html.data, demo->demo_html.len);
+    int result = write_page_headers(pages->demo_headers, &demo->demo_html);
     if (result != LM_OK)
         return result;
     pages->relay_json = lm_node_config_json(config);
     if (pages->relay_json == NULL)
         return LM_ENOMEM;
-    snprintf(pages->demo_headers, sizeof pages->demo_headers,
-             SECURITY_HEADERS "Content-Security-Policy: %s\r\n", policy);
     pages->demo = demo;
     return LM_OK;
 }
@@ -42,6 +49,7 @@ void lm_pages_clear(lm_pages *pages)
 {
     free(pages->relay_json);
     free(pages->report);
+    free(pages->blob);
     memset(pages, 0, sizeof *pages);
 }
 
@@ -50,6 +58,20 @@ int lm_pages_set_report(lm_pages *pages, const lm_report_source *source)
     if (pages->report == NULL && (pages->report = malloc(LM_REPORT_MAX)) == NULL)
         return LM_ENOMEM;
     pages->source = *source;
+    return LM_OK;
+}
+
+int lm_pages_set_status(lm_pages *pages, const lm_node_config *config, const lm_status_files *files)
+{
+    char *blob = lm_node_config_blob(config);
+    int result = blob == NULL ? LM_ENOMEM : write_page_headers(pages->status_headers, &files->status_html);
+    if (result != LM_OK) {
+        free(blob);
+        return result;
+    }
+    free(pages->blob);
+    pages->blob = blob;
+    pages->status = files;
     return LM_OK;
 }
 
@@ -110,6 +132,32 @@ static bool answer_report(lm_pages *pages, const char *path, uint64_t unix_ms, l
     return true;
 }
 
+static void answer_file(lm_http_response *response, const char *content_type, const lm_page_file *file)
+{
+    answer(response, content_type, file->data, file->len);
+}
+
+/* True if the path is one of the status page's. */
+static bool answer_status(const lm_pages *pages, const char *path, lm_http_response *response)
+{
+    const lm_status_files *files = pages->status;
+    if (files == NULL)
+        return false;
+    if (strcmp(path, "/") == 0) {
+        answer_file(response, "text/html; charset=utf-8", &files->status_html);
+        response->headers = pages->status_headers;
+    } else if (strcmp(path, "/status.js") == 0) {
+        answer_file(response, "text/javascript; charset=utf-8", &files->status_js);
+    } else if (strcmp(path, "/plots.js") == 0) {
+        answer_file(response, "text/javascript; charset=utf-8", &files->plots_js);
+    } else if (strcmp(path, "/blob") == 0) {
+        answer(response, "text/plain; charset=utf-8", pages->blob, strlen(pages->blob));
+    } else {
+        return false;
+    }
+    return true;
+}
+
 void lm_pages_get(lm_pages *pages, const lm_http_request *request, uint64_t unix_ms,
                   lm_http_response *response)
 {
@@ -121,7 +169,7 @@ void lm_pages_get(lm_pages *pages, const lm_http_request *request, uint64_t unix
         snprintf(pages->healthz, sizeof pages->healthz, "{\"nodeId\":\"%s\",\"ok\":true,\"ts\":%" PRIu64 "}",
                  pages->nk, unix_ms);
         answer(response, "application/json", pages->healthz, strlen(pages->healthz));
-    } else if (answer_report(pages, path, unix_ms, response)) {
+    } else if (answer_report(pages, path, unix_ms, response) || answer_status(pages, path, response)) {
         return;
     } else if (pages->demo != NULL && strcmp(path, "/demo") == 0) {
         answer(response, "text/html; charset=utf-8", pages->demo->demo_html.data, pages->demo->demo_html.len);

@@ -5,6 +5,10 @@
  *     /readyz              {"ready":true}; while newcomers are refused 503 and {"ready":false}
  *     /statsz              what the relay counts, as JSON (report.h)
  *     /metrics             the same for Prometheus
+ *     /                    the status page
+ *     /status.js           its script
+ *     /plots.js            what draws its plots
+ *     /blob                the relay's config as a blob, which is meant to be handed around
  *     /demo                the demo page                                  with DEMO=1 only, as the next three
  *     /demo/demo.js        its script
  *     /demo/lumamesh.js    the browser library
@@ -36,14 +40,24 @@ typedef struct lm_demo_files {
     lm_page_file lumamesh_js;
 } lm_demo_files;
 
+/* The status page's, likewise. */
+typedef struct lm_status_files {
+    lm_page_file status_html;
+    lm_page_file status_js;
+    lm_page_file plots_js;
+} lm_status_files;
+
 typedef struct lm_pages {
-    const lm_demo_files *demo; /* NULL: no demo */
-    char *relay_json;          /* owned */
-    lm_report_source source;   /* get NULL: there are no reports */
-    char *report;              /* the latest one's text, LM_REPORT_MAX bytes; owned */
+    const lm_demo_files *demo;     /* NULL: no demo */
+    char *relay_json;              /* owned */
+    const lm_status_files *status; /* NULL: no status page */
+    char *blob;                    /* owned */
+    lm_report_source source;       /* get NULL: there are no reports */
+    char *report;                  /* the latest one's text, LM_REPORT_MAX bytes; owned */
     char nk[LM_BASE64URL_SIZE(LM_NODE_PUBLIC_KEY_LEN)];
     char healthz[160];                    /* the latest answer */
     char demo_headers[LM_CSP_SIZE + 512]; /* for the page */
+    char status_headers[LM_CSP_SIZE + 512];
 } lm_pages;
 
 /*
@@ -53,8 +67,12 @@ typedef struct lm_pages {
 int lm_pages_init(lm_pages *pages, const lm_node_config *config, const lm_demo_files *demo);
 void lm_pages_clear(lm_pages *pages);
 
-/* Adds /readyz, /statsz and /metrics. source is copied, its ctx borrowed until lm_pages_clear(). LM_ENOMEM. */
+/* Adds /readyz, /statsz and /metrics. source is copied, its ctx borrowed until lm_pages_clear(). LM_ENOMEM.
+ */
 int lm_pages_set_report(lm_pages *pages, const lm_report_source *source);
+
+/* Adds the status page and /blob; files are borrowed until lm_pages_clear(). Errors as lm_pages_init(). */
+int lm_pages_set_status(lm_pages *pages, const lm_node_config *config, const lm_status_files *files);
 
 /*
  * Answers a request, be it one that the parser refused. unix_ms is the wall clock. The body is borrowed until

@@ -155,6 +155,37 @@ static void reports_are_made_when_they_are_asked_for(void **state)
     lm_pages_clear(&pages);
 }
 
+static void the_status_page_has_files_and_the_blob(void **state)
+{
+    static const lm_status_files status = {.status_html = {(const unsigned char *)HTML, sizeof HTML - 1},
+                                           .status_js = {(const unsigned char *)"watch();", 8},
+                                           .plots_js = {(const unsigned char *)"draw();", 7}};
+    lm_pages pages;
+    lm_node_config c = config();
+    (void)state;
+    assert_int_equal(lm_pages_init(&pages, &c, NULL), LM_OK);
+    assert_int_equal(lm_pages_set_status(&pages, &c, &status), LM_OK);
+    assert_int_equal(lm_pages_set_status(&pages, &c, &status), LM_OK);
+    lm_http_response response = get(&pages, "/");
+    assert_string_equal(response.content_type, "text/html; charset=utf-8");
+    assert_non_null(strstr(response.headers, "script-src 'self' 'sha256-XTP27THU914Uu029"));
+    body_is(&response, HTML);
+    response = get(&pages, "/status.js");
+    assert_string_equal(response.content_type, "text/javascript; charset=utf-8");
+    body_is(&response, "watch();");
+    response = get(&pages, "/plots.js");
+    body_is(&response, "draw();");
+    response = get(&pages, "/blob");
+    assert_string_equal(response.content_type, "text/plain; charset=utf-8");
+    char *blob = lm_node_config_blob(&c);
+    body_is(&response, blob);
+    free(blob);
+    assert_int_equal(get(&pages, "").status, 404);
+    assert_int_equal(get(&pages, "/index.html").status, 404);
+    assert_int_equal(get(&pages, "/demo").status, 404);
+    lm_pages_clear(&pages);
+}
+
 static void errors_have_pages(void **state)
 {
     lm_pages pages;
@@ -227,6 +258,7 @@ int main(void)
         cmocka_unit_test(without_demo_there_is_nothing_else),
         cmocka_unit_test(the_demo_has_four_files),
         cmocka_unit_test(reports_are_made_when_they_are_asked_for),
+        cmocka_unit_test(the_status_page_has_files_and_the_blob),
         cmocka_unit_test(errors_have_pages),
         cmocka_unit_test(the_policy_lets_the_pages_own_blocks_through),
         cmocka_unit_test(odd_pages_are_survived),
