@@ -47,6 +47,15 @@ static int start(fixture *f, const char *listen, lm_error_text *error)
     return lm_health_start(&f->health, &f->loop, &config, error);
 }
 
+static void fill_report(void *ctx, lm_report *report)
+{
+    static const lm_webrtc_stats webrtc;
+    static const lm_relay_stats relay;
+    static const lm_udp_stats udp;
+    (void)ctx;
+    *report = (lm_report){.version = "1", .open = true, .webrtc = &webrtc, .relay = &relay, .udp = &udp};
+}
+
 static int set_up(void **state)
 {
     lm_node_config config = {.port = 3478, .ufrag = "luma", .pwd = "0123456789abcdef0123456789abcdef"};
@@ -58,7 +67,8 @@ static int set_up(void **state)
     warnings[0] = '\0';
     *state = f;
     if (sodium_init() < 0 || uv_loop_init(&f->loop) != 0 ||
-        lm_pages_init(&f->pages, &config, &f->files) != LM_OK)
+        lm_pages_init(&f->pages, &config, &f->files) != LM_OK ||
+        lm_pages_set_report(&f->pages, &(lm_report_source){.get = fill_report}) != LM_OK)
         return -1;
     if (start(f, "127.0.0.1:0", NULL) != LM_OK)
         return -1;
@@ -142,6 +152,73 @@ static void answers_and_closes(void **state)
     expect(*state, fd, "HTTP/1.1 405 ", "Method Not Allowed");
 }
 
+/* The Content-Length of the answer to a method on a path; the body's own length in *body. */
+static size_t ask(fixture *f, const char *method, const char *path, size_t *body)
+{
+    char request[256];
+    size_t len;
+    bool reset;
+    int fd = dial(f);
+    snprintf(request, sizeof request, "%s %s HTTP/1.1\r\nHost: x\r\n\r\n", method, path);
+    say(fd, request);
+    char *text = read_to_end(f, fd, &len, &reset), *end = strstr(text, "\r\n\r\n");
+    assert_false(reset);
+    assert_non_null(end);
+    assert_memory_equal(text, "HTTP/1.1 200 OK\r\n", 17);
+    const char *header = strstr(text, "\r\nContent-Length: ");
+    assert_non_null(header);
+    size_t told = strtoul(header + 18, NULL, 10);
+    *body = len - (size_t)(end + 4 - text);
+    free(text);
+    close(fd);
+    return told;
+}
+
+static void head_is_get_without_the_body(void **state)
+{
+    static const char *const paths[] = {"/readyz", "/statsz", "/metrics", "/demo"};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        size_t got, headed;
+        size_t told = ask(*state, "GET", paths[i], &got);
+        assert_true(told > 0 && got == told);
+        /* A report may be a digit longer by now. */
+        assert_in_range(ask(*state, "HEAD", paths[i], &headed), told - told / 10, told + told / 10);
+        assert_int_equal(headed, 0);
+    }
+}
+
+static void only_get_and_head_are_served(void **state)
+{
+    static const char *const methods[] = {"POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "get"};
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        char request[256];
+        int fd = dial(*state);
+        snprintf(request, sizeof request, "%s /statsz HTTP/1.1\r\nHost: x\r\n\r\n", methods[i]);
+        say(fd, request);
+        expect(*state, fd, "HTTP/1.1 405 ", "Method Not Allowed");
+    }
+}
+
+/* A head of 8,192 bytes is served, and a byte more is not. */
+static void heads_have_a_limit(void **state)
+{
+    static const char beginning[] = "GET /healthz HTTP/1.1\r\nHost: x\r\nX: ", end[] = "\r\n\r\n";
+    for (size_t more = 0; more < 2; more++) {
+        char request[LM_HTTP_REQUEST_MAX + 8];
+        size_t filling = LM_HTTP_REQUEST_MAX + more - strlen(beginning) - strlen(end);
+        memcpy(request, beginning, strlen(beginning));
+        memset(request + strlen(beginning), 'x', filling);
+        memcpy(request + strlen(beginning) + filling, end, sizeof end);
+        assert_int_equal(strlen(request), LM_HTTP_REQUEST_MAX + more);
+        int fd = dial(*state);
+        say(fd, request);
+        if (more == 0)
+            expect(*state, fd, "HTTP/1.1 200 OK\r\n", "}");
+        else
+            expect(*state, fd, "HTTP/1.1 431 ", "Request Header Fields Too Large");
+    }
+}
+
 static void takes_a_request_in_pieces(void **state)
 {
     static const char request[] = "GET /demo HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -204,6 +281,27 @@ static void slow_clients_are_closed(void **state)
     close(greedy);
 }
 
+/* A byte now and then does not buy time: the limit is for the whole connection. */
+static void a_trickle_is_closed_too(void **state)
+{
+    fixture *f = *state;
+    int fd = dial(f);
+    uint64_t begin = uv_hrtime();
+    ssize_t n;
+    char c;
+    say(fd, "GET / HTTP/1.1\r\nX: ");
+    do {
+        send(fd, "x", 1, MSG_NOSIGNAL);
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+        usleep(20000);
+        n = recv(fd, &c, 1, MSG_DONTWAIT);
+        assert_true(uv_hrtime() - begin < 5000u * 1000 * 1000);
+    } while (n < 0 && errno == EAGAIN);
+    assert_true(n <= 0);
+    assert_true(uv_hrtime() - begin >= 250u * 1000 * 1000);
+    close(fd);
+}
+
 static void only_so_many_at_once(void **state)
 {
     fixture *f = *state;
@@ -252,8 +350,11 @@ static void warns_of_public_addresses(void **state)
     fixture *f = *state;
     assert_string_equal(warnings, "");
     lm_health_stop(f->health);
+    assert_int_equal(start(f, "127.0.0.2:0", NULL), LM_OK);
+    assert_string_equal(warnings, "");
+    lm_health_stop(f->health);
     assert_int_equal(start(f, "0.0.0.0:0", NULL), LM_OK);
-    assert_non_null(strstr(warnings, "strangers"));
+    assert_non_null(strstr(warnings, "HEALTH_LISTEN is 0.0.0.0:0, which strangers may reach"));
 }
 
 static void stops_in_the_middle(void **state)
@@ -277,10 +378,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(answers_and_closes),
+        TEST(head_is_get_without_the_body),
+        TEST(only_get_and_head_are_served),
+        TEST(heads_have_a_limit),
         TEST(takes_a_request_in_pieces),
         TEST(a_client_that_shuts_its_side_gets_its_answer),
         TEST(surplus_bytes_do_no_harm),
         TEST(slow_clients_are_closed),
+        TEST(a_trickle_is_closed_too),
         TEST(only_so_many_at_once),
         TEST(a_taken_port_is_an_error),
         TEST(warns_of_public_addresses),
