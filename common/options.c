@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "common/config_file.h"
 #include "common/error.h"
 
 #define FLAG_SIZE 64       /* "--" and a name; tables are ours */
@@ -29,17 +30,55 @@ void lm_option_values_init(lm_option_values *values, const lm_option *table, siz
         values->value[i].text = table[i].fallback;
 }
 
-int lm_option_values_set(lm_option_values *values, const char *name, const char *text,
-                         lm_option_source source)
+const lm_option *lm_option_values_find(const lm_option_values *values, const char *name, size_t *index)
 {
     for (size_t i = 0; i < values->len; i++) {
         if (strcmp(values->table[i].name, name) == 0) {
-            values->value[i].text = text;
-            values->value[i].source = source;
-            return LM_OK;
+            *index = i;
+            return &values->table[i];
         }
     }
-    return LM_ENOTFOUND;
+    return NULL;
+}
+
+int lm_option_values_set(lm_option_values *values, const char *name, const char *text,
+                         lm_option_source source)
+{
+    size_t i;
+    if (lm_option_values_find(values, name, &i) == NULL)
+        return LM_ENOTFOUND;
+    values->value[i].text = text;
+    values->value[i].source = source;
+    return LM_OK;
+}
+
+int lm_option_values_config(lm_option_values *values, const char *path, char *text, size_t len,
+                            lm_error_text *error)
+{
+    lm_config_parser parser;
+    lm_config_assignment line;
+    const char *why;
+    int result;
+    lm_config_parser_init(&parser, text, len);
+    while ((result = lm_config_parser_next(&parser, &line, &why)) == 1) {
+        size_t i;
+        const lm_option *option = lm_option_values_find(values, line.key, &i);
+        if (option == NULL || (option->flags & LM_OPTION_COMMAND) != 0)
+            return lm_error_text_set(error, LM_EINVAL, "%s:%u: unknown setting '%.*s': see --help", path,
+                                     line.line, SHOWN_VALUE_MAX, line.key);
+        if ((option->flags & LM_OPTION_NOT_IN_FILE) != 0)
+            return lm_error_text_set(error, LM_EINVAL, "%s:%u: %s cannot be set in a file", path, line.line,
+                                     option->name);
+        if (line.value[0] == '\0')
+            continue;
+        values->value[i].text = line.value;
+        values->value[i].source = LM_OPTION_CONFIG;
+        values->value[i].path = path;
+        values->value[i].line = line.line;
+    }
+    if (result != 0)
+        return lm_error_text_set(error, LM_EINVAL, "%s:%u: %s", path, line.line, why);
+    return LM_OK;
 }
 
 void lm_option_values_environment(lm_option_values *values, const char *(*get)(void *ctx, const char *name),
@@ -102,14 +141,37 @@ static void describe(const lm_option *option, char *text, size_t size)
         option->type->describe(option, text, size);
 }
 
-static int parse_one(const lm_option *option, const char *text, lm_option_source source, void *target,
-                     lm_error_text *error)
+const char *lm_option_values_place(const lm_option_values *values, size_t i, char place[LM_OPTION_PLACE_SIZE])
 {
-    char flag[FLAG_SIZE], accepted[256];
+    char flag[FLAG_SIZE];
+    const char *name = values->table[i].name, *path = values->value[i].path;
+    switch (values->value[i].source) {
+    case LM_OPTION_FLAG:
+        name = flag_of(flag, name);
+        break;
+    case LM_OPTION_CONFIG:
+        snprintf(place, LM_OPTION_PLACE_SIZE, "%s:%u: %s", path, values->value[i].line, name);
+        return place;
+    case LM_OPTION_SECRET_FILE:
+        snprintf(place, LM_OPTION_PLACE_SIZE, "%s in %s", name, path);
+        return place;
+    case LM_OPTION_DEFAULT:
+    case LM_OPTION_ENVIRONMENT:
+        break;
+    }
+    snprintf(place, LM_OPTION_PLACE_SIZE, "%s", name);
+    return place;
+}
+
+static int parse_one(const lm_option_values *values, size_t i, void *target, lm_error_text *error)
+{
+    const lm_option *option = &values->table[i];
+    const char *text = values->value[i].text;
+    char name[LM_OPTION_PLACE_SIZE], accepted[256];
     if (option->type->parse(option, text, (char *)target + option->offset) == LM_OK)
         return LM_OK;
     describe(option, accepted, sizeof accepted);
-    const char *name = source == LM_OPTION_FLAG ? flag_of(flag, option->name) : option->name;
+    lm_option_values_place(values, i, name);
     if ((option->flags & LM_OPTION_SECRET) != 0)
         return lm_error_text_set(error, LM_EINVAL, "%s: the value is not usable: it has to be %s", name,
                                  accepted);
@@ -123,7 +185,7 @@ static int parse_rows(const lm_option_values *values, unsigned flags, void *targ
         const lm_option *option = &values->table[i];
         if (values->value[i].text == NULL || (option->flags & LM_OPTION_COMMAND) != flags)
             continue;
-        int result = parse_one(option, values->value[i].text, values->value[i].source, target, error);
+        int result = parse_one(values, i, target, error);
         if (result != LM_OK)
             return result;
     }

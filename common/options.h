@@ -3,10 +3,11 @@
  * from the name (--public-ip VALUE, --public-ip=VALUE). The texts of several layers are laid over each other,
  * each later one winning:
  *
- *     default < environment < flag
+ *     default < file < environment < flag
  *
- * and what is left is parsed once into the caller's struct. A layer is a function that calls
- * lm_option_values_set(), so a configuration file can be laid between two others without a change here.
+ * and what is left is parsed once into the caller's struct. A secret (ICE_PWD) has a twin (ICE_PWD_FILE) that
+ * names a file which holds it, so that it need not stand where others read: in a unit file or a list of
+ * processes.
  */
 #ifndef LM_COMMON_OPTIONS_H
 #define LM_COMMON_OPTIONS_H
@@ -32,8 +33,9 @@ typedef struct lm_option_type {
 } lm_option_type;
 
 typedef enum lm_option_flags {
-    LM_OPTION_SECRET = 1, /* its value is in no message and its default not in the help */
-    LM_OPTION_COMMAND = 2 /* says what to do rather than how: a flag, but no environment variable */
+    LM_OPTION_SECRET = 1,     /* its value is in no message and its default not in the help */
+    LM_OPTION_COMMAND = 2,    /* says what to do rather than how: a flag, but no environment variable */
+    LM_OPTION_NOT_IN_FILE = 4 /* no key of a config file */
 } lm_option_flags;
 
 struct lm_option {
@@ -61,7 +63,13 @@ extern const lm_option_type lm_option_listen;  /* lm_addr; "off" is LM_AF_NONE *
 extern const lm_option_type lm_option_level;   /* lm_log_level */
 extern const lm_option_type lm_option_command; /* int, set to the row's max */
 
-typedef enum lm_option_source { LM_OPTION_DEFAULT, LM_OPTION_ENVIRONMENT, LM_OPTION_FLAG } lm_option_source;
+typedef enum lm_option_source {
+    LM_OPTION_DEFAULT,
+    LM_OPTION_CONFIG, /* a line of a config file */
+    LM_OPTION_ENVIRONMENT,
+    LM_OPTION_FLAG,
+    LM_OPTION_SECRET_FILE /* a secret's text, out of the file that its twin names */
+} lm_option_source;
 
 /* The texts that hold at the moment; all borrowed from the layers until lm_option_values_parse(). */
 typedef struct lm_option_values {
@@ -70,6 +78,8 @@ typedef struct lm_option_values {
     struct {
         const char *text; /* NULL: no value */
         lm_option_source source;
+        const char *path; /* of the file that it comes from, and the line, where there is one */
+        unsigned line;
     } value[LM_OPTIONS_MAX];
 } lm_option_values;
 
@@ -79,6 +89,17 @@ void lm_option_values_init(lm_option_values *values, const lm_option *table, siz
 /* Lays one text over what is there. LM_ENOTFOUND: no row has that name. */
 int lm_option_values_set(lm_option_values *values, const char *name, const char *text,
                          lm_option_source source);
+
+/* The row of that name and its place, NULL if there is none. */
+const lm_option *lm_option_values_find(const lm_option_values *values, const char *name, size_t *index);
+
+/*
+ * A config file's layer: text, len bytes, as lm_config_parser_init() takes it; path is for messages.
+ * LM_EINVAL with a text that names file and line: no assignment, or an unknown key. Empty values count as
+ * unset.
+ */
+int lm_option_values_config(lm_option_values *values, const char *path, char *text, size_t len,
+                            lm_error_text *error);
 
 /*
  * The environment's layer: get (as getenv(), borrowed) is asked for each name. Empty variables count as
@@ -101,6 +122,11 @@ int lm_option_values_parse(const lm_option_values *values, void *target, lm_erro
 
 /* Parses the commands alone: with --help, it does not matter what else is wrong. */
 int lm_option_values_parse_commands(const lm_option_values *values, void *target, lm_error_text *error);
+
+/* Where an option's text comes from, as a person looks for it: "--udp-port", "relay.env:3: UDP_PORT". */
+#define LM_OPTION_PLACE_SIZE 1200 /* a path, a line and a name */
+const char *lm_option_values_place(const lm_option_values *values, size_t index,
+                                   char place[LM_OPTION_PLACE_SIZE]);
 
 /* Writes the table as help text. */
 void lm_options_print_help(FILE *out, const lm_option *table, size_t len);

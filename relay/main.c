@@ -78,7 +78,8 @@ int main(int argc, char **argv)
 
     if (ask_status && lm_status_arguments_take(&status, &argc, argv, &error) != LM_OK)
         return fail(&error, EXIT_USAGE);
-    if (lm_settings_read(&settings, argc, argv, get_environment, NULL, &error) != LM_OK)
+    const lm_settings_source source = {.argc = argc, .argv = argv, .get = get_environment};
+    if (lm_settings_read(&settings, &source, &error) != LM_OK)
         return fail(&error, EXIT_USAGE);
     if (settings.command == LM_COMMAND_HELP) {
         lm_settings_print_help(stdout);

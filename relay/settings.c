@@ -1,9 +1,11 @@
 #include "relay/settings.h"
 
+#include <sodium.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "common/error.h"
+#include "common/option_files.h"
 #include "common/options.h"
 
 #define PATH_MAX_LEN (LM_PATH_SIZE - 1)
@@ -25,6 +27,9 @@ static const lm_option table[] = {
     COMMAND("PRINT_CONFIG", LM_COMMAND_PRINT_CONFIG, "print the relay's config as JSON and end"),
     COMMAND("PRINT_BLOB", LM_COMMAND_PRINT_BLOB, "print the relay's config as a blob and end"),
 
+    ROW("CONFIG", NULL, path, config_file, "file of settings, KEY=VALUE lines as systemd's EnvironmentFile",
+        .min = 1, .max = PATH_MAX_LEN, .flags = LM_OPTION_NOT_IN_FILE),
+
     ROW("PUBLIC_IP", "127.0.0.1", ipv4, public_ip, "IPv4 address that browsers are told", .flags = 0),
     ROW("PUBLIC_IP6", "-", ipv6, public_ip6, "IPv6 address that browsers are told", .flags = 0),
     ROW("PUBLIC_HOST", "-", host, public_host, "name of this machine that browsers are told",
@@ -34,6 +39,8 @@ static const lm_option table[] = {
     ROW("ICE_UFRAG", "luma", ice, ice_ufrag, "ICE user name of the relay", .min = 4, .max = LM_UFRAG_MAX),
     ROW("ICE_PWD", NULL, ice, ice_pwd, "ICE password; unset: made once and kept beside KEY_FILE",
         .min = 22, .max = LM_ICE_PWD_MAX, .flags = LM_OPTION_SECRET),
+    ROW("ICE_PWD_FILE", NULL, path, ice_pwd_file, "file that holds ICE_PWD, instead of it",
+        .min = 1, .max = PATH_MAX_LEN),
     ROW("CERT_FILE", "server.crt", path, cert_file, "certificate, made on the first run",
         .min = 1, .max = PATH_MAX_LEN),
     ROW("KEY_FILE", "server.key", path, key_file, "its private key, made on the first run",
@@ -75,25 +82,65 @@ static int check(const lm_settings *settings, lm_error_text *error)
     return LM_OK;
 }
 
-int lm_settings_read(lm_settings *settings, int argc, char *const argv[],
-                     const char *(*get)(void *ctx, const char *name), void *ctx, lm_error_text *error)
+/* The text that holds for an option, "" if there is none. */
+static const char *text_of(const lm_option_values *values, const char *name)
+{
+    size_t i;
+    bool found = lm_option_values_find(values, name, &i) != NULL && values->value[i].text != NULL;
+    return found ? values->value[i].text : "";
+}
+
+/* Lays all layers over each other, the file among them. */
+static int lay(lm_option_values *values, lm_option_files *files, const lm_settings_source *source,
+               const char *config_file, lm_error_text *error)
+{
+    int result = LM_OK;
+    lm_option_values_init(values, table, ROWS);
+    if (config_file[0] != '\0')
+        result = lm_option_files_config(files, values, config_file, error);
+    if (result != LM_OK)
+        return result;
+    lm_option_values_environment(values, source->get, source->ctx);
+    result = lm_option_values_arguments(values, source->argc, source->argv, error);
+    if (result == LM_OK)
+        result = lm_option_files_secrets(files, values, text_of(values, "STATE_DIR"), error);
+    return result;
+}
+
+static int read_all(lm_settings *s, lm_option_values *values, const lm_settings_source *source,
+                    lm_error_text *error)
+{
+    char config_file[LM_PATH_SIZE];
+    lm_option_files files = {0};
+    snprintf(config_file, sizeof config_file, "%s", text_of(values, "CONFIG"));
+    if (strlen(text_of(values, "CONFIG")) > PATH_MAX_LEN)
+        config_file[0] = '\0'; /* no path: parsing says so */
+    int result = lay(values, &files, source, config_file, error);
+    if (result == LM_OK)
+        result = lm_option_values_parse(values, s, error);
+    if (result == LM_OK)
+        result = check(s, error);
+    lm_option_files_clear(&files);
+    return result;
+}
+
+int lm_settings_read(lm_settings *settings, const lm_settings_source *source, lm_error_text *error)
 {
     lm_option_values values;
     lm_settings s;
     memset(&s, 0, sizeof s);
+    /* The flags and the environment first: they say which file there is, and whether it is needed. */
     lm_option_values_init(&values, table, ROWS);
-    lm_option_values_environment(&values, get, ctx);
-    int result = lm_option_values_arguments(&values, argc, argv, error);
+    lm_option_values_environment(&values, source->get, source->ctx);
+    int result = lm_option_values_arguments(&values, source->argc, source->argv, error);
     if (result == LM_OK)
         result = lm_option_values_parse_commands(&values, &s, error);
-    if (result == LM_OK && s.command != LM_COMMAND_HELP && s.command != LM_COMMAND_VERSION) {
-        result = lm_option_values_parse(&values, &s, error);
-        if (result == LM_OK)
-            result = check(&s, error);
-    }
+    if (result == LM_OK && s.command != LM_COMMAND_HELP && s.command != LM_COMMAND_VERSION)
+        result = read_all(&s, &values, source, error);
     if (result == LM_OK)
         *settings = s;
-    return result;
+    sodium_memzero(&s, sizeof s);
+    return result == LM_OK ? LM_OK : LM_EINVAL;
 }
 
 void lm_settings_print_help(FILE *out)
@@ -101,10 +148,10 @@ void lm_settings_print_help(FILE *out)
     fputs("lumamesh-relay: a rendezvous for browsers, over WebRTC on one UDP port\n\n"
           "  lumamesh-relay [OPTION]...\n"
           "  lumamesh-relay status [--json] [--health ADDRESS:PORT] [OPTION]...\n\n"
-          "The second asks the relay that is running, at HEALTH_LISTEN or the given address, how it is.\n"
-          "Each setting is an environment variable; the option of the same name goes before it (--public-ip "
-          "before\n"
-          "PUBLIC_IP). An empty variable counts as unset.\n\n",
+          "The second asks the relay that is running, at HEALTH_LISTEN or the given address, how it is.\n\n"
+          "Each setting is a flag (--public-ip), an environment variable (PUBLIC_IP) and a key in the file "
+          "that\n"
+          "--config names, in this order of rank. An empty variable counts as unset.\n\n",
           out);
     lm_options_print_help(out, table, ROWS);
 }

@@ -26,13 +26,15 @@ typedef enum lm_command {
 } lm_command;
 
 typedef struct lm_settings {
-    int command;        /* lm_command */
-    lm_addr public_ip;  /* IPv4, LM_AF_NONE if there is none; port 0 */
-    lm_addr public_ip6; /* likewise */
+    int command;                    /* lm_command */
+    char config_file[LM_PATH_SIZE]; /* "": none */
+    lm_addr public_ip;              /* IPv4, LM_AF_NONE if there is none; port 0 */
+    lm_addr public_ip6;             /* likewise */
     char public_host[LM_HOST_MAX + 1];
     uint16_t udp_port;
     char ice_ufrag[LM_UFRAG_MAX + 1];
     char ice_pwd[LM_ICE_PWD_MAX + 1]; /* "": made and kept beside the key */
+    char ice_pwd_file[LM_PATH_SIZE];
     char cert_file[LM_PATH_SIZE];
     char key_file[LM_PATH_SIZE];
     char node_key[LM_PATH_SIZE];
@@ -48,13 +50,21 @@ typedef struct lm_settings {
     lm_log_level log_level;
 } lm_settings;
 
+/* Where settings come from; all borrowed. */
+typedef struct lm_settings_source {
+    int argc;
+    char *const *argv;
+    const char *(*get)(void *ctx, const char *name); /* environment variables, as getenv() */
+    void *ctx;
+} lm_settings_source;
+
 /*
- * Reads the settings; get is asked for environment variables (as getenv()). After --help and --version
- * nothing else is checked. LM_EINVAL with one line of text: an unknown option, a bad value, or settings that
- * contradict each other.
+ * Reads the settings: defaults, the file that CONFIG names, environment, flags, each over the one before.
+ * After --help and --version nothing else is checked. LM_EINVAL with one line of text: an unknown option or
+ * key, a bad value, a file that cannot be read, or settings that contradict each other; settings is then
+ * unchanged.
  */
-int lm_settings_read(lm_settings *settings, int argc, char *const argv[],
-                     const char *(*get)(void *ctx, const char *name), void *ctx, lm_error_text *error);
+int lm_settings_read(lm_settings *settings, const lm_settings_source *source, lm_error_text *error);
 
 /* Writes the text of --help. */
 void lm_settings_print_help(FILE *out);

@@ -127,6 +127,12 @@ check 'the error does not repeat a secret' sh -c "! grep -q hunter2 '$dir/err'"
 expect 1 "$dir/nowhere" 'a STATE_DIR that does not exist' STATE_DIR="$dir/nowhere" "$relay"
 check 'errors in options leave no file behind' test -z "$(ls -A "$state")"
 
+printf 'UDP_PORT=4000\n# why not\nUDP_PROT=4001\n' >"$dir/relay.env"
+expect 2 "$dir/relay.env:3: unknown setting 'UDP_PROT'" 'an unknown key in a file' "$relay" --config "$dir/relay.env"
+expect 2 "$dir/none.env" 'a CONFIG that does not exist' CONFIG="$dir/none.env" "$relay"
+expect 2 "ICE_PWD_FILE: $dir/none" 'a secret that cannot be read' ICE_PWD_FILE="$dir/none" "$relay"
+expect 2 'both set' 'a secret that is given twice' ICE_PWD_FILE="$dir/none" "$relay" --ice-pwd=0123456789012345678901
+
 run_relay PUBLIC_IP=x "$relay" --help
 check '--help works whatever the environment is' test $? -eq 0
 check '--help names the options' grep -q -e '--max-room-size' "$dir/out"
@@ -154,6 +160,9 @@ check '--print-config prints the same again' cmp -s "$dir/out" "$dir/first.json"
 check '--print-config prints nothing else' test ! -s "$dir/err"
 run_relay PUBLIC_IP= UDP_PORT= ICE_PWD= "$relay" --print-config --public-ip 203.0.113.10
 check 'empty variables count as unset, and a flag wins' cmp -s "$dir/out" "$dir/first.json"
+printf '; the same from a file\nPUBLIC_IP="203.0.113.10"\nUDP_PORT=99\n' >"$dir/relay.env"
+run_relay UDP_PORT=3478 "$relay" --print-config --config="$dir/relay.env"
+check 'a file is read, and a variable wins over it' cmp -s "$dir/out" "$dir/first.json"
 run_relay PUBLIC_IP=203.0.113.10 "$relay" --print-blob
 check '--print-blob prints one line' test "$(wc -l <"$dir/out")" -eq 1
 # The blob, decoded, is the JSON without its white space; no value of it has a space.

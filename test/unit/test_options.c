@@ -27,6 +27,7 @@ typedef struct target {
     lm_addr ip6;
     lm_addr listen;
     lm_log_level level;
+    char outside[9];
     int command;
 } target;
 
@@ -47,6 +48,7 @@ static const lm_option table[] = {
     ROW("IP6", "-", ipv6, ip6, .help = "an address"),
     ROW("LISTEN", "off", listen, listen, .help = "an address and port"),
     ROW("LEVEL", "info", level, level, .help = "a level"),
+    ROW("OUTSIDE", NULL, string, outside, .min = 1, .max = 8, .flags = LM_OPTION_NOT_IN_FILE, .help = "x"),
     ROW("HELP", NULL, command, command, .max = 5, .flags = LM_OPTION_COMMAND, .help = "a command"),
 };
 #define ROWS (sizeof table / sizeof table[0])
@@ -157,6 +159,53 @@ static void a_layer_can_lie_between(void **state)
     assert_int_equal(lm_option_values_set(&values, "PROT", "99", LM_OPTION_ENVIRONMENT), LM_ENOTFOUND);
     assert_int_equal(lm_option_values_parse(&values, &t, NULL), LM_OK);
     assert_int_equal(t.port, 99);
+}
+
+/* Lays a config file's text under an environment with PORT=81. */
+static int read_config(target *t, const char *text, lm_error_text *error)
+{
+    variable environment[] = {{"PORT", "81"}, {NULL, NULL}};
+    lm_option_values values;
+    char copy[256];
+    snprintf(copy, sizeof copy, "%s", text);
+    lm_option_values_init(&values, table, ROWS);
+    int result = lm_option_values_config(&values, "dir/relay.env", copy, strlen(copy), error);
+    lm_option_values_environment(&values, get, environment);
+    return result == LM_OK ? lm_option_values_parse(&values, t, error) : result;
+}
+
+static void a_config_file_is_above_the_defaults(void **state)
+{
+    target t = {0};
+    lm_error_text error = {""};
+    (void)state;
+    assert_int_equal(read_config(&t, "# x\nA_NUMBER=8\nA_NUMBER=9\nPORT=7\nICE=\nTEXT='a b'", &error), LM_OK);
+    assert_int_equal(t.number, 9);
+    assert_int_equal(t.port, 81);       /* the environment is above it */
+    assert_string_equal(t.ice, "luma"); /* empty counts as unset */
+    assert_string_equal(t.text, "a b");
+
+    static const struct {
+        const char *text, *error;
+    } bad[] = {
+        {"A_NUMBER=8\n\nA_NUMBE=8", "dir/relay.env:3: unknown setting 'A_NUMBE': see --help"},
+        {"a_number=8", "dir/relay.env:1: unknown setting 'a_number': see --help"},
+        {"export A_NUMBER=8", "dir/relay.env:1: unknown setting 'export A_NUMBER': see --help"},
+        {"HELP=1", "dir/relay.env:1: unknown setting 'HELP': see --help"},
+        {"\nOUTSIDE=x", "dir/relay.env:2: OUTSIDE cannot be set in a file"},
+        {"FLAG=1\nA_NUMBER", "dir/relay.env:2: there is no '=': it has to be KEY=VALUE, or a comment that "
+                             "begins with #"},
+        {"\nA_NUMBER=2",
+         "dir/relay.env:2: A_NUMBER: '2' is not usable: it has to be a whole number from 3 to "
+         "4294967295"},
+        {"SECRET=abc",
+         "dir/relay.env:1: SECRET: the value is not usable: it has to be 4 to 8 letters, digits, "
+         "+ or /"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(read_config(&t, bad[i].text, &error), LM_EINVAL);
+        assert_string_equal(error.text, bad[i].error);
+    }
 }
 
 static void errors_are_one_clear_line(void **state)
@@ -285,6 +334,7 @@ int main(void)
         cmocka_unit_test(flags_win_over_the_environment),
         cmocka_unit_test(flags_are_written_in_two_ways),
         cmocka_unit_test(a_layer_can_lie_between),
+        cmocka_unit_test(a_config_file_is_above_the_defaults),
         cmocka_unit_test(errors_are_one_clear_line),
         cmocka_unit_test(types_know_their_values),
         cmocka_unit_test(longest_host),

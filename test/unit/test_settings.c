@@ -11,6 +11,7 @@
 
 #include "common/error.h"
 #include "relay/settings.h"
+#include "test/support/tempdir.h"
 
 static const char *get(void *ctx, const char *name)
 {
@@ -29,7 +30,9 @@ static int read_settings(lm_settings *settings, const char *const *environment, 
     char *argv[] = {program, argument, NULL};
     if (flag != NULL)
         snprintf(argument, sizeof argument, "%s", flag);
-    return lm_settings_read(settings, flag != NULL ? 2 : 1, argv, get, (void *)(uintptr_t)environment, error);
+    lm_settings_source source = {
+        .argc = flag != NULL ? 2 : 1, .argv = argv, .get = get, .ctx = (void *)(uintptr_t)environment};
+    return lm_settings_read(settings, &source, error);
 }
 
 #define ENV(...)          \
@@ -51,6 +54,8 @@ static void defaults(void **state)
     assert_int_equal(s.udp_port, 3478);
     assert_string_equal(s.ice_ufrag, "luma");
     assert_string_equal(s.ice_pwd, "");
+    assert_string_equal(s.ice_pwd_file, "");
+    assert_string_equal(s.config_file, "");
     assert_string_equal(s.cert_file, "server.crt");
     assert_string_equal(s.key_file, "server.key");
     assert_string_equal(s.node_key, "node.key");
@@ -135,6 +140,79 @@ static void secrets_are_not_repeated(void **state)
     assert_non_null(strstr(error.text, "22 to 256"));
 }
 
+static void a_file_is_under_the_environment(void **state)
+{
+    lm_settings s;
+    lm_error_text error;
+    char *dir = test_tempdir_make(), flag[256];
+    (void)state;
+    test_write(dir, "relay.env", "UDP_PORT=1\nMAX_SESSIONS=2\nMAX_ROOM_SIZE=3\n");
+    const char *path = test_path(dir, "relay.env");
+    assert_int_equal(
+        read_settings(&s, ENV("CONFIG", path, "MAX_SESSIONS", "20"), "--max-room-size=30", &error), LM_OK);
+    assert_int_equal(s.udp_port, 1);
+    assert_int_equal(s.max_sessions, 20);
+    assert_int_equal(s.max_room_size, 30);
+    assert_string_equal(s.config_file, path);
+    snprintf(flag, sizeof flag, "--config=%s", path);
+    assert_int_equal(read_settings(&s, ENV("CONFIG", "/nowhere"), flag, &error), LM_OK);
+    assert_int_equal(s.udp_port, 1);
+
+    assert_int_equal(read_settings(&s, ENV("CONFIG", test_path(dir, "none")), NULL, &error), LM_EINVAL);
+    assert_non_null(strstr(error.text, test_path(dir, "none")));
+    assert_int_equal(read_settings(&s, ENV("CONFIG", test_path(dir, "none")), "--help", &error), LM_OK);
+    test_write(dir, "relay.env", "CONFIG=other.env\n");
+    assert_int_equal(read_settings(&s, NULL, flag, &error), LM_EINVAL);
+    assert_non_null(strstr(error.text, "relay.env:1: CONFIG cannot be set in a file"));
+    char *long_text = calloc(1, 65538);
+    memset(long_text, '#', 65537);
+    test_write(dir, "relay.env", long_text);
+    assert_int_equal(read_settings(&s, NULL, flag, &error), LM_EINVAL);
+    assert_non_null(strstr(error.text, "relay.env is longer than 65536 bytes"));
+    memset(long_text, 'x', 2000);
+    long_text[2000] = '\0';
+    assert_int_equal(read_settings(&s, ENV("CONFIG", long_text), NULL, &error), LM_EINVAL);
+    assert_non_null(strstr(error.text, "CONFIG: 'xxx"));
+    free(long_text);
+    test_tempdir_remove(dir);
+}
+
+static void secrets_come_from_files(void **state)
+{
+    lm_settings s;
+    lm_error_text error;
+    char *dir = test_tempdir_make();
+    (void)state;
+    test_write(dir, "pwd", "0123456789012345678901\n");
+    assert_int_equal(read_settings(&s, ENV("ICE_PWD_FILE", test_path(dir, "pwd")), NULL, &error), LM_OK);
+    assert_string_equal(s.ice_pwd, "0123456789012345678901");
+    /* Relative names start in STATE_DIR, wherever that is set, as those of the identity do. */
+    assert_int_equal(read_settings(&s, ENV("ICE_PWD_FILE", "pwd", "STATE_DIR", dir), NULL, &error), LM_OK);
+    assert_string_equal(s.ice_pwd, "0123456789012345678901");
+    test_write(dir, "relay.env", "ICE_PWD_FILE=pwd\n");
+    assert_int_equal(
+        read_settings(&s, ENV("CONFIG", test_path(dir, "relay.env"), "STATE_DIR", dir), NULL, &error), LM_OK);
+    assert_string_equal(s.ice_pwd, "0123456789012345678901");
+
+    assert_int_equal(read_settings(&s, ENV("ICE_PWD_FILE", "pwd", "STATE_DIR", dir),
+                                   "--ice-pwd=abcdefghijklmnopqrstuvwxyz", &error),
+                     LM_EINVAL);
+    assert_string_equal(error.text, "--ice-pwd and ICE_PWD_FILE are both set: keep one of them");
+    assert_int_equal(read_settings(&s, ENV("ICE_PWD_FILE", "none", "STATE_DIR", dir), NULL, &error),
+                     LM_EINVAL);
+    assert_non_null(strstr(error.text, "ICE_PWD_FILE: "));
+    assert_non_null(strstr(error.text, test_path(dir, "none")));
+    test_write(dir, "pwd", "hunter2\n");
+    assert_int_equal(read_settings(&s, ENV("ICE_PWD_FILE", "pwd", "STATE_DIR", dir), NULL, &error),
+                     LM_EINVAL);
+    assert_non_null(strstr(error.text, "ICE_PWD in "));
+    assert_null(strstr(error.text, "hunter2"));
+    test_write(dir, "pwd", "0123456789012345678901\n\n"); /* one line end is trimmed, no more */
+    assert_int_equal(read_settings(&s, ENV("ICE_PWD_FILE", "pwd", "STATE_DIR", dir), NULL, &error),
+                     LM_EINVAL);
+    test_tempdir_remove(dir);
+}
+
 static void commands(void **state)
 {
     static const struct {
@@ -204,6 +282,8 @@ int main(void)
         cmocka_unit_test(the_demo_needs_a_place),
         cmocka_unit_test(some_address_is_needed),
         cmocka_unit_test(secrets_are_not_repeated),
+        cmocka_unit_test(a_file_is_under_the_environment),
+        cmocka_unit_test(secrets_come_from_files),
         cmocka_unit_test(commands),
         cmocka_unit_test(help_names_every_setting_and_no_secret),
         cmocka_unit_test(node_config_is_put_together),
