@@ -7,8 +7,7 @@
 
 #include "common/error.h"
 
-/* Length in bytes of the UTF-8 sequence that starts at p, 0 if it is malformed (RFC 3629 section 4). */
-static size_t utf8_sequence(const uint8_t *p, size_t left)
+size_t lm_utf8_sequence(const uint8_t *p, size_t left)
 {
     uint8_t low = 0x80, high = 0xbf; /* what the second byte may be */
     size_t len;
@@ -78,7 +77,7 @@ static int check(const uint8_t *p, size_t len, unsigned max_depth)
         if (c < 0x20 && (in_string || (c != '\t' && c != '\n' && c != '\r')))
             return LM_EMALFORMED;
         if (c >= 0x80)
-            n = in_string ? utf8_sequence(p + i, len - i) : 0;
+            n = in_string ? lm_utf8_sequence(p + i, len - i) : 0;
         else if (c == '"')
             in_string = !in_string;
         else if (in_string && c == '\\')

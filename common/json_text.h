@@ -7,6 +7,13 @@
 
 #include <cjson/cJSON.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Length in bytes of the UTF-8 sequence at p, of which left > 0 bytes are there; 0 if it is malformed (RFC
+ * 3629 section 4).
+ */
+size_t lm_utf8_sequence(const uint8_t *p, size_t left);
 
 /*
  * Parses len bytes of text (borrowed, need not end with a NUL) as one JSON object. LM_EMALFORMED: not UTF-8,

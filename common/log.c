@@ -20,6 +20,25 @@ void lm_logf(const lm_log *log, lm_log_level level, const char *format, ...)
     log->handler(log->ctx, level, text);
 }
 
+const char *lm_log_address(const lm_log *log, const lm_addr *addr, char text[LM_ADDR_STRLEN])
+{
+    lm_addr network = *addr;
+    size_t kept = addr->family == LM_AF_INET6 ? 6 : 3;
+    switch (log != NULL ? log->addresses : LM_LOG_ADDRESSES_FULL) {
+    case LM_LOG_ADDRESSES_FULL:
+        return lm_addr_format(addr, text);
+    case LM_LOG_ADDRESSES_PREFIX:
+        memset(network.ip + kept, 0, sizeof network.ip - kept);
+        lm_addr_format_ip(&network, text);
+        snprintf(text + strlen(text), 4, "/%u", (unsigned)(8 * kept));
+        return text;
+    case LM_LOG_ADDRESSES_NONE:
+        break;
+    }
+    memcpy(text, "-", 2);
+    return text;
+}
+
 bool lm_log_allow(lm_log_limit *limit, lm_ms now, lm_ms interval, uint64_t *suppressed)
 {
     if (now < limit->next) {

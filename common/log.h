@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/addr.h"
 #include "common/clock.h"
 
 typedef enum lm_log_level { LM_LOG_ERROR = 0, LM_LOG_WARN, LM_LOG_INFO, LM_LOG_DEBUG } lm_log_level;
@@ -16,8 +17,16 @@ typedef enum lm_log_level { LM_LOG_ERROR = 0, LM_LOG_WARN, LM_LOG_INFO, LM_LOG_D
 /* Longest message in bytes; longer ones are cut. */
 #define LM_LOG_MAX 1024
 
+/* How much of a peer's address a log may keep. */
+typedef enum lm_log_addresses {
+    LM_LOG_ADDRESSES_FULL = 0, /* 192.0.2.7:40000 */
+    LM_LOG_ADDRESSES_PREFIX,   /* 192.0.2.0/24, 2001:db8:1::/48: the network, not the host */
+    LM_LOG_ADDRESSES_NONE      /* - */
+} lm_log_addresses;
+
 typedef struct lm_log {
     lm_log_level level; /* messages above it are not formatted */
+    lm_log_addresses addresses;
     /* text: one line without its newline, borrowed. */
     void (*handler)(void *ctx, lm_log_level level, const char *text);
     void *ctx;
@@ -41,6 +50,12 @@ static inline bool lm_log_wants(const lm_log *log, lm_log_level level)
 #define LM_LOGW(log, ...) LM_LOG_AT(log, LM_LOG_WARN, __VA_ARGS__)
 #define LM_LOGI(log, ...) LM_LOG_AT(log, LM_LOG_INFO, __VA_ARGS__)
 #define LM_LOGD(log, ...) LM_LOG_AT(log, LM_LOG_DEBUG, __VA_ARGS__)
+
+/*
+ * A peer's address as the log may keep it; returns text. Every message with the address of a peer writes it
+ * by this.
+ */
+const char *lm_log_address(const lm_log *log, const lm_addr *addr, char text[LM_ADDR_STRLEN]);
 
 /* Lets one message through each interval and counts the rest; zero-initialise. */
 typedef struct lm_log_limit {

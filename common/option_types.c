@@ -223,6 +223,28 @@ static void describe_level(const lm_option *option, char *text, size_t size)
     snprintf(text, size, "error, warn, info or debug");
 }
 
+static int parse_choice(const lm_option *option, const char *text, void *target)
+{
+    for (int i = 0; option->choices[i] != NULL; i++) {
+        if (strcmp(text, option->choices[i]) == 0) {
+            *(int *)target = i;
+            return LM_OK;
+        }
+    }
+    return LM_EINVAL;
+}
+
+/* "a, b or c" */
+static void describe_choice(const lm_option *option, char *text, size_t size)
+{
+    size_t len = 0;
+    text[0] = '\0';
+    for (size_t i = 0; option->choices[i] != NULL && len < size; i++) {
+        const char *before = i == 0 ? "" : option->choices[i + 1] == NULL ? " or " : ", ";
+        len += (size_t)snprintf(text + len, size - len, "%s%s", before, option->choices[i]);
+    }
+}
+
 static int parse_command(const lm_option *option, const char *text, void *target)
 {
     (void)text;
@@ -241,4 +263,5 @@ const lm_option_type lm_option_ipv4 = {"ADDRESS", parse_ipv4, describe_ipv4};
 const lm_option_type lm_option_ipv6 = {"ADDRESS", parse_ipv6, describe_ipv6};
 const lm_option_type lm_option_listen = {"ADDRESS:PORT", parse_listen, describe_listen};
 const lm_option_type lm_option_level = {"LEVEL", parse_level, describe_level};
+const lm_option_type lm_option_choice = {"WORD", parse_choice, describe_choice};
 const lm_option_type lm_option_command = {NULL, parse_command, NULL};

@@ -47,6 +47,7 @@ struct lm_option {
     const char *accepts;        /* what is accepted, if the type says too little; may be NULL */
     uint64_t min, max;          /* for numbers the range, for texts the length in bytes */
     unsigned flags;             /* lm_option_flags */
+    const char *const *choices; /* for choices: the words, with a NULL behind them */
 };
 
 /* The types, with their targets. Texts go into arrays of max + 1 bytes. */
@@ -61,6 +62,7 @@ extern const lm_option_type lm_option_ipv4;    /* lm_addr with port 0; "-" for n
 extern const lm_option_type lm_option_ipv6;    /* likewise */
 extern const lm_option_type lm_option_listen;  /* lm_addr; "off" is LM_AF_NONE */
 extern const lm_option_type lm_option_level;   /* lm_log_level */
+extern const lm_option_type lm_option_choice;  /* int: which of the row's choices, from 0 on */
 extern const lm_option_type lm_option_command; /* int, set to the row's max */
 
 typedef enum lm_option_source {

@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
-#include <time.h>
 
 #include "common/error.h"
 #include "common/identity.h"
 #include "common/random.h"
 #include "relay/daemon.h"
+#include "relay/log_line.h"
 #include "relay/settings.h"
 #include "relay/status_command.h"
 
@@ -21,16 +21,16 @@ static const char *get_environment(void *ctx, const char *name)
     return getenv(name);
 }
 
+/* ctx: lm_log_format */
 static void log_to_stderr(void *ctx, lm_log_level level, const char *text)
 {
+    const lm_log_format *format = ctx;
+    char line[LM_LOG_LINE_SIZE];
     struct timeval now;
-    struct tm utc;
-    char time[32];
-    (void)ctx;
     gettimeofday(&now, NULL);
-    gmtime_r(&now.tv_sec, &utc);
-    strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%S", &utc);
-    fprintf(stderr, "%s.%03dZ %-5s %s\n", time, (int)(now.tv_usec / 1000), lm_log_level_name(level), text);
+    uint64_t unix_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_usec / 1000;
+    size_t len = lm_log_line(line, *format, unix_ms, level, text);
+    fwrite(line, 1, len, stderr); /* stderr is not buffered: a line is one write */
 }
 
 static int fail(const lm_error_text *error, int status)
@@ -96,7 +96,11 @@ int main(int argc, char **argv)
                                                                      : fail(&error, EXIT_FAILURE);
     }
 
-    lm_log log = {.level = settings.log_level, .handler = log_to_stderr};
+    lm_log_format format = (lm_log_format)settings.log_format;
+    lm_log log = {.level = settings.log_level,
+                  .addresses = (lm_log_addresses)settings.log_addresses,
+                  .handler = log_to_stderr,
+                  .ctx = &format};
     if (sodium_init() < 0) {
         lm_error_text_set(&error, LM_ECRYPTO, "the system gives no random numbers");
         return fail(&error, EXIT_FAILURE);

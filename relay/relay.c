@@ -77,8 +77,18 @@ int lm_relay_input(lm_relay *relay, lm_ms now, const lm_dgram *in)
     return lm_webrtc_input(relay->stack, now, in);
 }
 
+static void log_open(const lm_relay *relay, lm_session_id id)
+{
+    char text[LM_ADDR_STRLEN];
+    lm_addr addr;
+    if (lm_log_wants(relay->log, LM_LOG_DEBUG) && lm_webrtc_remote(relay->stack, id, &addr) == LM_OK)
+        LM_LOGD(relay->log, "relay: session %llu opened from %s", (unsigned long long)id,
+                lm_log_address(relay->log, &addr, text));
+}
+
 static void on_open(lm_relay *relay, lm_ms now, lm_session_id id)
 {
+    log_open(relay, id);
     if (lm_sessions_add(&relay->sessions, id, relay->limits.message_burst, now) == NULL) {
         relay->stats.closes.failed++;
         (void)lm_webrtc_close(relay->stack, now, id);

@@ -20,6 +20,10 @@
 #define COMMAND(row_name, command_id, row_help) \
     ROW(row_name, NULL, command, command, row_help, .max = command_id, .flags = LM_OPTION_COMMAND)
 
+/* In the order of lm_log_format and lm_log_addresses. */
+static const char *const log_formats[] = {"text", "json", NULL};
+static const char *const log_addresses[] = {"full", "prefix", "none", NULL};
+
 /* clang-format off */
 static const lm_option table[] = {
     COMMAND("HELP", LM_COMMAND_HELP, "print this text and end"),
@@ -64,6 +68,10 @@ static const lm_option table[] = {
     ROW("RESUME_SECONDS", "15", uint, resume_seconds, "how long a session that fell silent keeps its places",
         .max = 3600),
     ROW("LOG_LEVEL", "info", level, log_level, "what is logged on stderr", .flags = 0),
+    ROW("LOG_FORMAT", "text", choice, log_format, "lines of text, or a JSON object in each line",
+        .choices = log_formats),
+    ROW("LOG_ADDRESSES", "full", choice, log_addresses, "how much of peers' addresses is logged",
+        .choices = log_addresses),
 };
 /* clang-format on */
 #define ROWS (sizeof table / sizeof table[0])

@@ -48,6 +48,8 @@ typedef struct lm_settings {
     uint32_t message_rate; /* messages a second and session; 0: no limit */
     uint32_t resume_seconds;
     lm_log_level log_level;
+    int log_format;    /* lm_log_format */
+    int log_addresses; /* lm_log_addresses */
 } lm_settings;
 
 /* Where settings come from; all borrowed. */

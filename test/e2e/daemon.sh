@@ -265,6 +265,12 @@ check 'the library is served' test -s "$dir/page"
 check 'SIGINT ends it with status 0' stop_relay INT
 check 'it logs with time and level' grep -qE '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z info ' "$dir/err"
 
+check 'it starts with LOG_FORMAT=json' start_relay LOG_FORMAT=json
+check '... and stops' stop_relay TERM
+line='^\{"time":"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z","level":"info","msg":"[^"]+"\}$'
+check '... and logs a JSON object a line' test "$(grep -cE "$line" "$dir/err")" -eq "$(wc -l <"$dir/err")"
+check '... at all' grep -q '"msg":"stopping on SIGTERM"' "$dir/err"
+
 # The README's table and --help name the same settings.
 run_relay "$relay" --help
 sed -n 's/^  --\([a-z0-9-]*\).*/\1/p' "$dir/out" | grep -vE '^(help|version|print-)' | tr 'a-z-' 'A-Z_' | sort >"$dir/help.names"

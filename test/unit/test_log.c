@@ -109,6 +109,31 @@ static void levels_have_names_both_ways(void **state)
     assert_int_equal(level, LM_LOG_INFO);
 }
 
+static void addresses_are_blurred(void **state)
+{
+    static const struct {
+        const char *addr, *prefix;
+    } cases[] = {{"192.0.2.255:40000", "192.0.2.0/24"},
+                 {"255.255.255.255:1", "255.255.255.0/24"},
+                 {"[2001:db8:1:2:3:4:5:6]:40000", "2001:db8:1::/48"},
+                 {"[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:1", "ffff:ffff:ffff::/48"},
+                 {"[::1]:1", "::/48"}};
+    lm_log log = {.level = LM_LOG_DEBUG};
+    char text[LM_ADDR_STRLEN];
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        lm_addr addr;
+        assert_int_equal(lm_addr_parse(&addr, cases[i].addr), LM_OK);
+        log.addresses = LM_LOG_ADDRESSES_FULL;
+        assert_string_equal(lm_log_address(&log, &addr, text), cases[i].addr);
+        assert_string_equal(lm_log_address(NULL, &addr, text), cases[i].addr);
+        log.addresses = LM_LOG_ADDRESSES_PREFIX;
+        assert_string_equal(lm_log_address(&log, &addr, text), cases[i].prefix);
+        log.addresses = LM_LOG_ADDRESSES_NONE;
+        assert_string_equal(lm_log_address(&log, &addr, text), "-");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -117,6 +142,7 @@ int main(void)
         cmocka_unit_test(long_messages_are_cut),
         cmocka_unit_test(one_message_an_interval_is_allowed_and_the_rest_counted),
         cmocka_unit_test(levels_have_names_both_ways),
+        cmocka_unit_test(addresses_are_blurred),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,6 +28,7 @@ typedef struct target {
     lm_addr listen;
     lm_log_level level;
     char outside[9];
+    int choice;
     int command;
 } target;
 
@@ -35,6 +36,8 @@ typedef struct target {
     {                                                                                                    \
         .name = n, .fallback = f, .type = &lm_option_##t, .offset = offsetof(target, field), __VA_ARGS__ \
     }
+static const char *const choices[] = {"full", "prefix", "none", NULL};
+
 static const lm_option table[] = {
     ROW("A_NUMBER", "7", uint, number, .min = 3, .max = 4294967295, .help = "a number"),
     ROW("PORT", "80", port, port, .help = "a port"),
@@ -48,6 +51,7 @@ static const lm_option table[] = {
     ROW("IP6", "-", ipv6, ip6, .help = "an address"),
     ROW("LISTEN", "off", listen, listen, .help = "an address and port"),
     ROW("LEVEL", "info", level, level, .help = "a level"),
+    ROW("CHOICE", "prefix", choice, choice, .choices = choices, .help = "a choice"),
     ROW("OUTSIDE", NULL, string, outside, .min = 1, .max = 8, .flags = LM_OPTION_NOT_IN_FILE, .help = "x"),
     ROW("HELP", NULL, command, command, .max = 5, .flags = LM_OPTION_COMMAND, .help = "a command"),
 };
@@ -109,6 +113,7 @@ static void defaults_hold(void **state)
     assert_int_equal(t.ip6.family, LM_AF_NONE);
     assert_int_equal(t.listen.family, LM_AF_NONE);
     assert_int_equal(t.level, LM_LOG_INFO);
+    assert_int_equal(t.choice, 1);
     assert_int_equal(t.command, 0);
 }
 
@@ -219,6 +224,7 @@ static void errors_are_one_clear_line(void **state)
         {"--ice=a b\n", "--ice: 'a b?' is not usable: it has to be 4 to 8 letters, digits, + or /"},
         {"--secret=abc", "--secret: the value is not usable: it has to be 4 to 8 letters, digits, + or /"},
         {"--level=loud", "--level: 'loud' is not usable: it has to be error, warn, info or debug"},
+        {"--choice=all", "--choice: 'all' is not usable: it has to be full, prefix or none"},
         {"--a-numbe=3", "unknown option '--a-numbe': see --help"},
         {"--=3", "unknown option '--': see --help"},
         {"--A-NUMBER=3", "unknown option '--A-NUMBER': see --help"},
@@ -293,6 +299,8 @@ static void types_know_their_values(void **state)
     REFUSES("--listen", "", "on", "7401", ":7401", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "::1:7401",
             "*:7401", "localhost", "localhost:", "localhost:0", "localhost:123456789", "127.0.0.1:7401x");
     ACCEPTS("--level", "error", "warn", "info", "debug");
+    ACCEPTS("--choice", "full", "prefix", "none");
+    REFUSES("--choice", "", "Full", "0", "nones");
     REFUSES("--level", "", "INFO", "4", "trace");
 }
 

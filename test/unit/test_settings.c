@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/error.h"
+#include "relay/log_line.h"
 #include "relay/settings.h"
 #include "test/support/tempdir.h"
 
@@ -69,6 +70,8 @@ static void defaults(void **state)
     assert_int_equal(s.message_rate, 200);
     assert_int_equal(s.resume_seconds, 15);
     assert_int_equal(s.log_level, LM_LOG_INFO);
+    assert_int_equal(s.log_format, LM_LOG_TEXT);
+    assert_int_equal(s.log_addresses, LM_LOG_ADDRESSES_FULL);
 }
 
 static void every_variable_reaches_its_field(void **state)
@@ -83,7 +86,8 @@ static void every_variable_reaches_its_field(void **state)
                           "0123456789012345678901", "CERT_FILE", "c", "KEY_FILE", "k", "NODE_KEY", "n",
                           "STATE_DIR", "/s", "HEALTH_LISTEN", "[::1]:7401", "DEMO", "1", "MAX_SESSIONS", "11",
                           "MAX_ROOM_SIZE", "12", "MAX_ROOMS_PER_SESSION", "13", "SESSION_RATE", "0",
-                          "MESSAGE_RATE", "15", "RESUME_SECONDS", "0", "LOG_LEVEL", "debug"),
+                          "MESSAGE_RATE", "15", "RESUME_SECONDS", "0", "LOG_LEVEL", "debug", "LOG_FORMAT",
+                          "json", "LOG_ADDRESSES", "none"),
                       NULL, NULL),
         LM_OK);
     assert_string_equal(lm_addr_format_ip(&s.public_ip, text), "203.0.113.10");
@@ -105,6 +109,10 @@ static void every_variable_reaches_its_field(void **state)
     assert_int_equal(s.message_rate, 15);
     assert_int_equal(s.resume_seconds, 0);
     assert_int_equal(s.log_level, LM_LOG_DEBUG);
+    assert_int_equal(s.log_format, LM_LOG_JSON);
+    assert_int_equal(s.log_addresses, LM_LOG_ADDRESSES_NONE);
+    assert_int_equal(read_settings(&s, ENV("LOG_ADDRESSES", "prefix"), NULL, NULL), LM_OK);
+    assert_int_equal(s.log_addresses, LM_LOG_ADDRESSES_PREFIX);
 }
 
 static void the_demo_needs_a_place(void **state)
