@@ -1,8 +1,10 @@
 #include "common/identity.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base64url.h"
 #include "common/dir_lock.h"
@@ -308,6 +310,19 @@ static int set_read(const file_set *set, lm_identity *identity, const lm_identit
     return LM_OK;
 }
 
+/* Says whether a new identity could be made: LM_ENOTFOUND, for there is none, or why it cannot, LM_EIO. */
+static int set_could_be_made(const file_set *set)
+{
+    for (int i = 0; i < FILES; i++) {
+        char dir[LM_PATH_SIZE];
+        if (set->file[i].used && access(lm_path_dir(dir, set->file[i].path), W_OK | X_OK) != 0)
+            return lm_error_text_set(set->error, LM_EIO, "%s cannot be made: %s", set->file[i].path,
+                                     strerror(errno));
+    }
+    return lm_error_text_set(set->error, LM_ENOTFOUND, "there is no %s yet: the first run makes an identity",
+                             set->file[CERT].path);
+}
+
 /* Everything that happens under the lock. */
 static int load_locked(lm_identity *identity, file_set *set, bool locked, const lm_identity_config *config)
 {
@@ -323,11 +338,13 @@ static int load_locked(lm_identity *identity, file_set *set, bool locked, const 
             "%s cannot be made: its file system does not lock directories; make the identity "
             "elsewhere and copy its files here",
             set->file[CERT].exists ? set->file[NODE_KEY].path : set->file[CERT].path);
+    if (missing == used && config->read_only)
+        return set_could_be_made(set);
     if (missing == used && (result = set_stage(set, &config->random)) != LM_OK)
         return result;
     if ((result = set_read(set, identity, config)) != LM_OK)
         return advise(set, result);
-    if (missing > 0)
+    if (missing > 0 && !config->read_only)
         result = set_install(set);
     identity->created = missing > 0;
     return result;

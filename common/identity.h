@@ -44,6 +44,7 @@ typedef struct lm_identity_config {
     const char *key_file;  /* "server.key"; the ICE password lies beside it, with ".icepwd" behind the name */
     const char *node_key_file; /* "node.key" */
     const char *ice_pwd; /* used instead of that file, at most LM_IDENTITY_ICE_PWD_MAX long; NULL, "": file */
+    bool read_only;      /* makes nothing and finishes nothing that was interrupted */
     lm_random random;
     const lm_log *log; /* for warnings about file modes; may be NULL */
 } lm_identity_config;
@@ -61,7 +62,8 @@ typedef struct lm_identity {
  * Loads the identity, or makes it on the first run. Call sodium_init() first. Free with lm_identity_clear().
  * Errors come with one line of text that names the file and says what to do: LM_EIO (cannot be read or
  * written, or is missing), LM_EMALFORMED (is something else), LM_EAUTH (key and certificate do not match),
- * LM_EINVAL (two options name one file), LM_EAGAIN (another process holds the lock), LM_ETOOBIG (path too
+ * LM_ENOTFOUND (read_only, and there is none yet that could not be made: its text says so), LM_EINVAL (two
+ * options name one file), LM_EAGAIN (another process holds the lock), LM_ETOOBIG (path too
  * long), LM_ECRYPTO, LM_ENOMEM.
  */
 int lm_identity_load(lm_identity *identity, const lm_identity_config *config, lm_error_text *error);

@@ -9,6 +9,7 @@
 #define FLAG_SIZE 64       /* "--" and a name; tables are ours */
 #define SHOWN_VALUE_MAX 80 /* characters of a bad value in a message */
 #define HELP_INDENT 30
+#define VALUE_WIDTH 38 /* of a name and its value, where they are listed */
 
 /* PUBLIC_IP → --public-ip */
 static const char *flag_of(char flag[FLAG_SIZE], const char *name)
@@ -201,6 +202,45 @@ int lm_option_values_parse(const lm_option_values *values, void *target, lm_erro
 int lm_option_values_parse_commands(const lm_option_values *values, void *target, lm_error_text *error)
 {
     return parse_rows(values, LM_OPTION_COMMAND, target, error);
+}
+
+/* "default", "environment", "relay.env:3", "--udp-port", … */
+static void print_origin(FILE *out, const lm_option_values *values, size_t i)
+{
+    char flag[FLAG_SIZE];
+    switch (values->value[i].source) {
+    case LM_OPTION_DEFAULT:
+        fputs(values->value[i].text != NULL ? "default" : "not set", out);
+        break;
+    case LM_OPTION_ENVIRONMENT:
+        fputs("environment", out);
+        break;
+    case LM_OPTION_FLAG:
+        fputs(flag_of(flag, values->table[i].name), out);
+        break;
+    case LM_OPTION_CONFIG:
+        fprintf(out, "%s:%u", values->value[i].path, values->value[i].line);
+        break;
+    case LM_OPTION_SECRET_FILE:
+        fputs(values->value[i].path, out);
+        break;
+    }
+}
+
+void lm_option_values_print(FILE *out, const lm_option_values *values)
+{
+    for (size_t i = 0; i < values->len; i++) {
+        const lm_option *option = &values->table[i];
+        const char *text = values->value[i].text != NULL ? values->value[i].text : "";
+        if ((option->flags & LM_OPTION_COMMAND) != 0)
+            continue;
+        if ((option->flags & LM_OPTION_SECRET) != 0 && text[0] != '\0')
+            text = "(hidden)";
+        int width = fprintf(out, "%s=%s", option->name, text);
+        fprintf(out, "%*s ", width < VALUE_WIDTH ? VALUE_WIDTH - width : 0, "");
+        print_origin(out, values, i);
+        fputc('\n', out);
+    }
 }
 
 void lm_options_print_help(FILE *out, const lm_option *table, size_t len)

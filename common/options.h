@@ -130,6 +130,9 @@ int lm_option_values_parse_commands(const lm_option_values *values, void *target
 const char *lm_option_values_place(const lm_option_values *values, size_t index,
                                    char place[LM_OPTION_PLACE_SIZE]);
 
+/* Writes each setting, what holds for it, and where that comes from; secrets are "(hidden)". */
+void lm_option_values_print(FILE *out, const lm_option_values *values);
+
 /* Writes the table as help text. */
 void lm_options_print_help(FILE *out, const lm_option *table, size_t len);
 

@@ -10,6 +10,7 @@
 #include "common/random.h"
 #include "relay/daemon.h"
 #include "relay/log_line.h"
+#include "relay/memory_bound.h"
 #include "relay/settings.h"
 #include "relay/status_command.h"
 
@@ -67,6 +68,19 @@ static int print_config(const lm_settings *settings, const lm_node_config *confi
     return result;
 }
 
+/* What --check-config says where nothing is wrong. */
+static int explain(const lm_settings *settings, const lm_settings_source *source, lm_error_text *error)
+{
+    lm_memory_bound bound;
+    int result = lm_settings_explain(stdout, source, error);
+    if (result != LM_OK)
+        return result;
+    lm_memory_bound_of(&bound, settings);
+    lm_memory_bound_print(stdout, &bound, settings);
+    return fflush(stdout) == 0 ? LM_OK
+                               : lm_error_text_set(error, LM_EIO, "the standard output cannot be written");
+}
+
 int main(int argc, char **argv)
 {
     static lm_settings settings;
@@ -80,7 +94,7 @@ int main(int argc, char **argv)
         return fail(&error, EXIT_USAGE);
     const lm_settings_source source = {.argc = argc, .argv = argv, .get = get_environment};
     if (lm_settings_read(&settings, &source, &error) != LM_OK)
-        return fail(&error, EXIT_USAGE);
+        return fail(&error, settings.command == LM_COMMAND_CHECK_CONFIG ? EXIT_FAILURE : EXIT_USAGE);
     if (settings.command == LM_COMMAND_HELP) {
         lm_settings_print_help(stdout);
         return EXIT_SUCCESS;
@@ -110,10 +124,16 @@ int main(int argc, char **argv)
                                           .key_file = settings.key_file,
                                           .node_key_file = settings.node_key,
                                           .ice_pwd = settings.ice_pwd,
+                                          .read_only = settings.command == LM_COMMAND_CHECK_CONFIG,
                                           .random = lm_random_system(),
                                           .log = &log};
     int result = lm_identity_load(&identity, &identity_config, &error);
-    if (result == LM_OK) {
+    if (settings.command == LM_COMMAND_CHECK_CONFIG) {
+        if (result == LM_ENOTFOUND)
+            printf("%s\n", error.text); /* nothing wrong: it is made when it is needed */
+        if (result == LM_OK || result == LM_ENOTFOUND)
+            result = explain(&settings, &source, &error);
+    } else if (result == LM_OK) {
         lm_settings_node_config(&settings, &identity, &config);
         result = print_config(&settings, &config, identity.created, &error);
     }

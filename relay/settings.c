@@ -30,6 +30,7 @@ static const lm_option table[] = {
     COMMAND("VERSION", LM_COMMAND_VERSION, "print the version and end"),
     COMMAND("PRINT_CONFIG", LM_COMMAND_PRINT_CONFIG, "print the relay's config as JSON and end"),
     COMMAND("PRINT_BLOB", LM_COMMAND_PRINT_BLOB, "print the relay's config as a blob and end"),
+    COMMAND("CHECK_CONFIG", LM_COMMAND_CHECK_CONFIG, "check settings and identity, print what holds, and end"),
 
     ROW("CONFIG", NULL, path, config_file, "file of settings, KEY=VALUE lines as systemd's EnvironmentFile",
         .min = 1, .max = PATH_MAX_LEN, .flags = LM_OPTION_NOT_IN_FILE),
@@ -104,7 +105,7 @@ static int lay(lm_option_values *values, lm_option_files *files, const lm_settin
 {
     int result = LM_OK;
     lm_option_values_init(values, table, ROWS);
-    if (config_file[0] != '\0')
+    if (config_file[0] != '\0' && strlen(config_file) <= PATH_MAX_LEN) /* if longer, parsing says so */
         result = lm_option_files_config(files, values, config_file, error);
     if (result != LM_OK)
         return result;
@@ -115,24 +116,24 @@ static int lay(lm_option_values *values, lm_option_files *files, const lm_settin
     return result;
 }
 
-static int read_all(lm_settings *s, lm_option_values *values, const lm_settings_source *source,
+static int read_all(lm_settings *s, FILE *explain, const char *config_file, const lm_settings_source *source,
                     lm_error_text *error)
 {
-    char config_file[LM_PATH_SIZE];
+    lm_option_values values;
     lm_option_files files = {0};
-    snprintf(config_file, sizeof config_file, "%s", text_of(values, "CONFIG"));
-    if (strlen(text_of(values, "CONFIG")) > PATH_MAX_LEN)
-        config_file[0] = '\0'; /* no path: parsing says so */
-    int result = lay(values, &files, source, config_file, error);
+    int result = lay(&values, &files, source, config_file, error);
     if (result == LM_OK)
-        result = lm_option_values_parse(values, s, error);
+        result = lm_option_values_parse(&values, s, error);
     if (result == LM_OK)
         result = check(s, error);
+    if (result == LM_OK && explain != NULL)
+        lm_option_values_print(explain, &values);
     lm_option_files_clear(&files);
     return result;
 }
 
-int lm_settings_read(lm_settings *settings, const lm_settings_source *source, lm_error_text *error)
+static int read_settings(lm_settings *settings, FILE *explain, const lm_settings_source *source,
+                         lm_error_text *error)
 {
     lm_option_values values;
     lm_settings s;
@@ -143,12 +144,26 @@ int lm_settings_read(lm_settings *settings, const lm_settings_source *source, lm
     int result = lm_option_values_arguments(&values, source->argc, source->argv, error);
     if (result == LM_OK)
         result = lm_option_values_parse_commands(&values, &s, error);
+    settings->command = s.command;
     if (result == LM_OK && s.command != LM_COMMAND_HELP && s.command != LM_COMMAND_VERSION)
-        result = read_all(&s, &values, source, error);
+        result = read_all(&s, explain, text_of(&values, "CONFIG"), source, error);
     if (result == LM_OK)
         *settings = s;
     sodium_memzero(&s, sizeof s);
     return result == LM_OK ? LM_OK : LM_EINVAL;
+}
+
+int lm_settings_read(lm_settings *settings, const lm_settings_source *source, lm_error_text *error)
+{
+    return read_settings(settings, NULL, source, error);
+}
+
+int lm_settings_explain(FILE *out, const lm_settings_source *source, lm_error_text *error)
+{
+    static lm_settings settings;
+    int result = read_settings(&settings, out, source, error);
+    sodium_memzero(&settings, sizeof settings);
+    return result;
 }
 
 void lm_settings_print_help(FILE *out)

@@ -22,7 +22,8 @@ typedef enum lm_command {
     LM_COMMAND_HELP,
     LM_COMMAND_VERSION,
     LM_COMMAND_PRINT_CONFIG,
-    LM_COMMAND_PRINT_BLOB
+    LM_COMMAND_PRINT_BLOB,
+    LM_COMMAND_CHECK_CONFIG
 } lm_command;
 
 typedef struct lm_settings {
@@ -64,9 +65,12 @@ typedef struct lm_settings_source {
  * Reads the settings: defaults, the file that CONFIG names, environment, flags, each over the one before.
  * After --help and --version nothing else is checked. LM_EINVAL with one line of text: an unknown option or
  * key, a bad value, a file that cannot be read, or settings that contradict each other; settings is then
- * unchanged.
+ * unchanged but for its command, if that could be read.
  */
 int lm_settings_read(lm_settings *settings, const lm_settings_source *source, lm_error_text *error);
+
+/* Reads them once more and writes each with its value and where that comes from; secrets are hidden. */
+int lm_settings_explain(FILE *out, const lm_settings_source *source, lm_error_text *error);
 
 /* Writes the text of --help. */
 void lm_settings_print_help(FILE *out);

@@ -24,18 +24,8 @@
  */
 #define PATH_MTU 1151
 
-/*
- * Receive window of an association in bytes: a message of LM_WEBRTC_MESSAGE_MAX and usrsctp's own overhead
- * for its chunks fit in, so that every allowed message is delivered whole. Longer ones reach PARTIAL_DELIVERY
- * first, and end the association.
- */
-#define RECEIVE_SPACE (128 * 1024)
+/* Within LM_SCTP_RECEIVE_SPACE: a message that is longer than allowed comes in parts. */
 #define PARTIAL_DELIVERY (80 * 1024)
-
-/*
- * Bytes that usrsctp holds for sending in one association; what is beyond waits in the session's own queue.
- */
-#define SEND_SPACE (128 * 1024)
 
 /*
  * Retransmission timeouts in ms. RFC 9260 section 16 has 1 s, 1 s and 60 s; signalling wants a lost packet
@@ -199,7 +189,7 @@ static int subscribe(struct socket *socket, uint16_t type)
 
 static int configure(struct socket *socket)
 {
-    const int on = 1, receive = RECEIVE_SPACE, send = SEND_SPACE;
+    const int on = 1, receive = LM_SCTP_RECEIVE_SPACE, send = LM_SCTP_SEND_SPACE;
     const uint32_t partial = PARTIAL_DELIVERY, interleave = FRAGMENT_INTERLEAVE;
     const struct sctp_initmsg init = {.sinit_num_ostreams = LM_SCTP_STREAMS,
                                       .sinit_max_instreams = LM_SCTP_STREAMS};

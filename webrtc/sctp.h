@@ -22,6 +22,18 @@
  */
 #define LM_SCTP_STREAMS 16
 
+/*
+ * Receive window of an association in bytes: a message of LM_WEBRTC_MESSAGE_MAX and usrsctp's own overhead
+ * for its chunks fit in, so that every allowed message is delivered whole. Longer ones are delivered
+ * in part first, and end the association.
+ */
+#define LM_SCTP_RECEIVE_SPACE (128 * 1024)
+
+/*
+ * Bytes that usrsctp holds for sending in one association; what is beyond waits in the session's own queue.
+ */
+#define LM_SCTP_SEND_SPACE (128 * 1024)
+
 typedef struct lm_sctp_assoc lm_sctp_assoc;
 
 /*

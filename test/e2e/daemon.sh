@@ -140,6 +140,17 @@ run_relay "$relay" --version
 check '--version works' grep -q '^lumamesh-relay [0-9]' "$dir/out"
 check '--help and --version leave no file behind' test -z "$(ls -A "$state")"
 
+expect 1 "$dir/relay.env:3: unknown setting 'UDP_PROT'" '--check-config says what is wrong and where' \
+    "$relay" --check-config --config "$dir/relay.env"
+expect 1 "$dir/nowhere" '--check-config looks at STATE_DIR' STATE_DIR="$dir/nowhere" "$relay" --check-config
+run_relay ICE_PWD=0123456789012345678901 "$relay" --check-config
+check '--check-config is content with the defaults' test $? -eq 0
+check '--check-config prints settings and where they come from' grep -qE '^STATE_DIR=.* environment$' "$dir/out"
+check '--check-config prints the memory bound' grep -q '^memory: .* at the very most' "$dir/out"
+check '--check-config says that there is no identity' grep -q 'the first run makes an identity' "$dir/out"
+check '--check-config prints no secret' sh -c "grep -q '^ICE_PWD=(hidden)' '$dir/out' && ! grep -q 01234567 '$dir/out'"
+check '--check-config leaves no file behind' test -z "$(ls -A "$state")"
+
 # ---- status of no relay
 
 expect 1 'give --health' 'status without a place to ask' "$relay" status
@@ -195,6 +206,7 @@ for file in server.crt server.key server.key.icepwd node.key; do
     : >"$state/$file"
     broken $file 'is empty' 'empty'
     echo garbage >"$state/$file"
+    expect 1 "$state/$file" "--check-config finds a broken $file" "$relay" --check-config
     broken $file 'restore it from the backup' 'with garbage in it'
     rm "$state/$file" && mkdir "$state/$file"
     broken $file 'is a directory' 'a directory'
@@ -273,7 +285,7 @@ check '... at all' grep -q '"msg":"stopping on SIGTERM"' "$dir/err"
 
 # The README's table and --help name the same settings.
 run_relay "$relay" --help
-sed -n 's/^  --\([a-z0-9-]*\).*/\1/p' "$dir/out" | grep -vE '^(help|version|print-)' | tr 'a-z-' 'A-Z_' | sort >"$dir/help.names"
+sed -n 's/^  --\([a-z0-9-]*\).*/\1/p' "$dir/out" | grep -vE '^(help|version|print-|check-)' | tr 'a-z-' 'A-Z_' | sort >"$dir/help.names"
 sed -n '/^| variable/,/^$/p' "$(dirname "$0")/../../README.md" | sed -n 's/^| \(`[^|]*\)|.*/\1/p' | tr -d '`, ' |
     sed 's/CERT_FILEKEY_FILENODE_KEY/CERT_FILE\nKEY_FILE\nNODE_KEY/' | sort >"$dir/readme.names"
 check 'the README names the settings that --help names' cmp "$dir/help.names" "$dir/readme.names"

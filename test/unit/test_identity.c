@@ -106,6 +106,30 @@ static void first_run_makes_four_files(void **state)
     lm_identity_clear(&identity);
 }
 
+static void read_only_makes_nothing(void **state)
+{
+    lm_identity identity;
+    lm_identity_config config = config_of(*state);
+    config.read_only = true;
+    load_fails(&config, LM_ENOTFOUND, "server.crt", "the first run makes an identity");
+    assert_int_equal(test_tempdir_count(*state), 0);
+    if (geteuid() != 0) { /* root writes everywhere */
+        assert_int_equal(chmod(*state, 0500), 0);
+        load_fails(&config, LM_EIO, "server.crt", "cannot be made");
+        assert_int_equal(chmod(*state, 0700), 0);
+    }
+    config.read_only = false;
+    load_ok(&identity, &config);
+    lm_identity_clear(&identity);
+    config.read_only = true;
+    load_ok(&identity, &config);
+    assert_false(identity.created);
+    lm_identity_clear(&identity);
+    assert_int_equal(test_tempdir_count(*state), N_FILES);
+    assert_int_equal(unlink(test_path(*state, "node.key")), 0);
+    load_fails(&config, LM_EIO, "node.key", "missing");
+}
+
 static void the_certificate_is_sound(void **state)
 {
     lm_identity identity, other;
@@ -464,6 +488,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(first_run_makes_four_files),
+        TEST(read_only_makes_nothing),
         TEST(the_certificate_is_sound),
         TEST(the_second_start_loads_the_same),
         TEST(each_missing_file_is_named),

@@ -229,7 +229,8 @@ static void commands(void **state)
     } flags[] = {{"--help", LM_COMMAND_HELP},
                  {"--version", LM_COMMAND_VERSION},
                  {"--print-config", LM_COMMAND_PRINT_CONFIG},
-                 {"--print-blob", LM_COMMAND_PRINT_BLOB}};
+                 {"--print-blob", LM_COMMAND_PRINT_BLOB},
+                 {"--check-config", LM_COMMAND_CHECK_CONFIG}};
     lm_settings s;
     (void)state;
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
@@ -240,6 +241,45 @@ static void commands(void **state)
     assert_int_equal(read_settings(&s, ENV("UDP_PORT", "x"), "--help", NULL), LM_OK);
     assert_int_equal(read_settings(&s, ENV("UDP_PORT", "x"), "--version", NULL), LM_OK);
     assert_int_equal(read_settings(&s, ENV("UDP_PORT", "x"), "--print-config", NULL), LM_EINVAL);
+}
+
+static void a_failed_check_is_known_as_one(void **state)
+{
+    lm_settings s = {.command = LM_COMMAND_RUN};
+    (void)state;
+    assert_int_equal(read_settings(&s, ENV("UDP_PORT", "x"), "--check-config", NULL), LM_EINVAL);
+    assert_int_equal(s.command, LM_COMMAND_CHECK_CONFIG);
+}
+
+static void settings_are_explained(void **state)
+{
+    char *dir = test_tempdir_make(), *text = NULL, expected[300];
+    char program[] = "lumamesh-relay", flag[] = "--message-rate=7";
+    char *argv[] = {program, flag, NULL};
+    size_t len = 0;
+    (void)state;
+    test_write(dir, "pwd", "0123456789012345678901\n");
+    test_write(dir, "relay.env", "\nUDP_PORT=443\nMAX_SESSIONS=5\nICE_PWD_FILE=pwd\n");
+    const char *const *environment =
+        ENV("CONFIG", test_path(dir, "relay.env"), "MAX_SESSIONS", "6", "STATE_DIR", dir);
+    lm_settings_source source = {.argc = 2, .argv = argv, .get = get, .ctx = (void *)(uintptr_t)environment};
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    assert_int_equal(lm_settings_explain(out, &source, NULL), LM_OK);
+    fclose(out);
+    snprintf(expected, sizeof expected, "\nUDP_PORT=443                           %s:2\n",
+             test_path(dir, "relay.env"));
+    assert_non_null(strstr(text, expected));
+    assert_non_null(strstr(text, "\nMAX_SESSIONS=6                         environment\n"));
+    assert_non_null(strstr(text, "\nMESSAGE_RATE=7                         --message-rate\n"));
+    assert_non_null(strstr(text, "\nDEMO=0                                 default\n"));
+    snprintf(expected, sizeof expected, "\nICE_PWD=(hidden)                       %s\n",
+             test_path(dir, "pwd"));
+    assert_non_null(strstr(text, expected));
+    assert_null(strstr(text, "0123456789012345678901"));
+    assert_null(strstr(text, "HELP"));
+    free(text);
+    test_tempdir_remove(dir);
 }
 
 static void help_names_every_setting_and_no_secret(void **state)
@@ -293,6 +333,8 @@ int main(void)
         cmocka_unit_test(a_file_is_under_the_environment),
         cmocka_unit_test(secrets_come_from_files),
         cmocka_unit_test(commands),
+        cmocka_unit_test(a_failed_check_is_known_as_one),
+        cmocka_unit_test(settings_are_explained),
         cmocka_unit_test(help_names_every_setting_and_no_secret),
         cmocka_unit_test(node_config_is_put_together),
     };

@@ -1,0 +1,48 @@
+#include "relay/memory_bound.h"
+
+#include "relay/health_uv.h"
+#include "relay/rooms.h"
+#include "webrtc/admission.h"
+#include "webrtc/output_queue.h"
+#include "webrtc/sctp.h"
+
+#define MEGABYTE 1000000.0
+
+void lm_memory_bound_of(lm_memory_bound *b, const lm_settings *settings)
+{
+    const uint64_t sessions = settings->max_sessions;
+    /* Every member could be alone in its room. */
+    const uint64_t member =
+        sizeof(lm_member) + LM_MEMBER_INFO_MAX + 1 + sizeof(lm_room) + 3 * LM_MEMORY_OVERHEAD;
+    const uint64_t places = settings->max_rooms_per_session * member;
+
+    b->fixed =
+        LM_MEMORY_PROGRAM + LM_OUTPUT_QUEUE_DATAGRAM_BYTES +
+        (settings->session_rate > 0 ? LM_ADMISSION_ADDRESSES * LM_MEMORY_ADMISSION_ENTRY : 0) +
+        (settings->health_listen.family != LM_AF_NONE ? LM_HEALTH_CONNECTIONS_MAX * LM_MEMORY_HTTP_CONNECTION
+                                                      : 0);
+    b->session_at_rest = LM_MEMORY_SESSION;
+    b->session_most =
+        LM_MEMORY_SESSION + LM_WEBRTC_SEND_QUEUE_MAX + LM_SCTP_SEND_SPACE + LM_SCTP_RECEIVE_SPACE + places;
+    b->peer_most = sizeof(lm_peer) + LM_MEMORY_OVERHEAD + places;
+    b->peers_most = settings->resume_seconds == 0
+                        ? 0
+                        : sessions * (settings->resume_seconds / LM_MEMORY_SILENCE_SECONDS + 1);
+    if (b->peers_most > LM_PEERS_DETACHED_MAX)
+        b->peers_most = LM_PEERS_DETACHED_MAX;
+    b->at_rest = b->fixed + sessions * b->session_at_rest;
+    b->most = b->fixed + sessions * b->session_most + b->peers_most * b->peer_most;
+}
+
+void lm_memory_bound_print(FILE *out, const lm_memory_bound *b, const lm_settings *settings)
+{
+    fprintf(out, "memory: %.0f MB when all %u sessions are there and at rest,\n",
+            (double)b->at_rest / MEGABYTE, (unsigned)settings->max_sessions);
+    fprintf(
+        out,
+        "memory: %.0f MB at the very most, with every queue and room full: %.0f MB, %.2f MB a session, and "
+        "%.2f MB for\n"
+        "        each of %llu peers that may come back within RESUME_SECONDS\n",
+        (double)b->most / MEGABYTE, (double)b->fixed / MEGABYTE, (double)b->session_most / MEGABYTE,
+        (double)b->peer_most / MEGABYTE, (unsigned long long)b->peers_most);
+}

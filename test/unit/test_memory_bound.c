@@ -1,0 +1,97 @@
+/* The memory bound grows with every setting that lets a peer fill more, and covers what is known of the
+ * parts. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/error.h"
+#include "relay/memory_bound.h"
+#include "webrtc/webrtc.h"
+
+static const char *no_variable(void *ctx, const char *name)
+{
+    (void)ctx;
+    (void)name;
+    return NULL;
+}
+
+static lm_settings defaults(void)
+{
+    static char program[] = "lumamesh-relay";
+    char *argv[] = {program, NULL};
+    lm_settings_source source = {.argc = 1, .argv = argv, .get = no_variable};
+    lm_settings settings;
+    assert_int_equal(lm_settings_read(&settings, &source, NULL), LM_OK);
+    return settings;
+}
+
+static void the_parts_add_up(void **state)
+{
+    lm_settings s = defaults();
+    lm_memory_bound b;
+    (void)state;
+    lm_memory_bound_of(&b, &s);
+    assert_true(b.session_most > LM_WEBRTC_SEND_QUEUE_MAX + 64 * 1024);
+    assert_int_equal(b.peers_most, 1000);
+    assert_true(b.at_rest == b.fixed + 1000 * b.session_at_rest);
+    assert_true(b.most == b.fixed + 1000 * b.session_most + 1000 * b.peer_most);
+    assert_in_range(b.at_rest, 50000000, 100000000);
+    assert_in_range(b.most, 1000000000, 2000000000);
+}
+
+static void every_limit_counts(void **state)
+{
+    lm_memory_bound before, after;
+    lm_settings s = defaults();
+    (void)state;
+    lm_memory_bound_of(&before, &s);
+#define GROWS(change)                          \
+    do {                                       \
+        change;                                \
+        lm_memory_bound_of(&after, &s);        \
+        assert_true(after.most > before.most); \
+        before = after;                        \
+    } while (0)
+    GROWS(s.max_sessions = 1001);
+    GROWS(s.max_rooms_per_session = 65);
+    GROWS(s.resume_seconds = 30);
+    GROWS(s.health_listen.family = LM_AF_INET);
+    GROWS(s.max_sessions = 1000000); /* no overflow */
+    assert_int_equal(after.peers_most, 65536);
+    s.resume_seconds = 0;
+    lm_memory_bound_of(&after, &s);
+    assert_int_equal(after.peers_most, 0);
+}
+
+static void it_is_printed(void **state)
+{
+    lm_settings s = defaults();
+    lm_memory_bound b;
+    char *text = NULL;
+    size_t len = 0;
+    (void)state;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    lm_memory_bound_of(&b, &s);
+    lm_memory_bound_print(out, &b, &s);
+    fclose(out);
+    assert_non_null(strstr(text, "all 1000 sessions"));
+    assert_non_null(strstr(text, "1000 peers"));
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_parts_add_up),
+        cmocka_unit_test(every_limit_counts),
+        cmocka_unit_test(it_is_printed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
