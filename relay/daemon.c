@@ -13,7 +13,11 @@
 #include "relay/pages.h"
 #include "relay/service_uv.h"
 
-#define SIGNALS 2
+/* How often an end that waits for the last sessions looks whether they have gone, in ms. */
+#define DRAIN_LOOK 50
+
+static const int signal_numbers[] = {SIGINT, SIGTERM, SIGUSR1};
+#define SIGNALS (sizeof signal_numbers / sizeof signal_numbers[0])
 
 typedef struct daemon {
     const lm_settings *settings;
@@ -23,6 +27,8 @@ typedef struct daemon {
     uv_loop_t loop;
     uv_signal_t signals[SIGNALS];
     bool stopping;
+    uv_timer_t drain;
+    uint64_t drain_until; /* of the loop's clock */
     lm_service *service;
     lm_demo_files demo;
     lm_status_files status;
@@ -34,33 +40,62 @@ typedef struct daemon {
 
 static void stop(daemon_state *d)
 {
-    d->stopping = true;
+    uv_timer_stop(&d->drain);
     lm_health_stop(d->health);
     d->health = NULL;
     lm_service_stop(d->service);
     d->service = NULL;
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+/* Stops once all sessions have gone, or their time is over. */
+static void on_drain(uv_timer_t *timer)
 {
-    daemon_state *d = handle->data;
-    if (d->stopping)
-        _exit(0); /* it was told to stop, and somebody will not wait for the goodbyes */
-    LM_LOGI(d->log, "stopping on %s", number == SIGINT ? "SIGINT" : "SIGTERM");
+    daemon_state *d = timer->data;
+    uint64_t sessions = lm_service_sessions(d->service);
+    if (sessions > 0 && uv_now(&d->loop) < d->drain_until)
+        return;
+    if (sessions > 0)
+        LM_LOGI(d->log, "closing %llu sessions that are still there", (unsigned long long)sessions);
     stop(d);
     /* The signals are still listened to, for the second one, but no longer keep the loop running. */
     for (size_t i = 0; i < SIGNALS; i++)
         uv_unref((uv_handle_t *)&d->signals[i]);
 }
 
+static void begin_to_stop(daemon_state *d, int number)
+{
+    LM_LOGI(d->log, "stopping on %s", number == SIGINT ? "SIGINT" : "SIGTERM");
+    d->stopping = true;
+    lm_service_drain(d->service);
+    d->drain_until = uv_now(&d->loop) + (uint64_t)d->settings->drain_seconds * 1000;
+    uv_timer_start(&d->drain, on_drain, 0, DRAIN_LOOK);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    daemon_state *d = handle->data;
+    switch (number) {
+    case SIGUSR1:
+        if (d->service == NULL)
+            break; /* it has stopped */
+        LM_LOGI(d->log, "draining on SIGUSR1: newcomers are refused");
+        lm_service_drain(d->service);
+        break;
+    default:
+        if (d->stopping)
+            _exit(0); /* it was told to stop, and somebody will not wait for the goodbyes */
+        begin_to_stop(d, number);
+        break;
+    }
+}
+
 static int start_signals(daemon_state *d, lm_error_text *error)
 {
-    static const int numbers[SIGNALS] = {SIGINT, SIGTERM};
     signal(SIGPIPE, SIG_IGN); /* a reader of our output or a peer that goes away is no reason to die */
     for (size_t i = 0; i < SIGNALS; i++) {
         uv_signal_init(&d->loop, &d->signals[i]);
         d->signals[i].data = d;
-        if (uv_signal_start(&d->signals[i], on_signal, numbers[i]) != 0)
+        if (uv_signal_start(&d->signals[i], on_signal, signal_numbers[i]) != 0)
             return lm_error_text_set(error, LM_EIO, "signals cannot be handled");
     }
     return LM_OK;
@@ -144,6 +179,8 @@ int lm_daemon_run(const lm_settings *settings, const lm_identity *identity, cons
         return lm_error_text_set(error, LM_EIO, "the event loop cannot be made");
     d.started_unix_ms = unix_ms();
     d.started = uv_now(&d.loop);
+    uv_timer_init(&d.loop, &d.drain);
+    d.drain.data = &d;
     int result = start_signals(&d, error);
     if (result == LM_OK)
         result = lm_service_start(&d.service, &d.loop, settings, identity, config, log, error);

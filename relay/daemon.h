@@ -9,9 +9,10 @@
 #include "relay/settings.h"
 
 /*
- * Runs until SIGINT or SIGTERM; a second one ends the process at once. Everything is borrowed. LM_OK after
- * such an end; otherwise an error with one line of text, when the start failed: LM_EIO (a port is taken),
- * LM_ENOMEM, LM_ETOOBIG.
+ * Runs until SIGINT or SIGTERM: then newcomers are refused, sessions are told, and it ends when they have
+ * gone or DRAIN_SECONDS have passed; a second such signal ends the process at once. SIGUSR1 drains alone.
+ * Everything is borrowed. LM_OK after such an end; otherwise an error with one line of text, when the start
+ * failed: LM_EIO (a port is taken), LM_ENOMEM, LM_ETOOBIG.
  */
 int lm_daemon_run(const lm_settings *settings, const lm_identity *identity, const lm_node_config *config,
                   const lm_log *log, lm_error_text *error);

@@ -11,17 +11,29 @@ void lm_presence_leave(lm_relay *relay, lm_ms now, lm_member *member)
     lm_rooms_remove(&relay->rooms, member);
 }
 
+/*
+ * A place is given up without the peer's word. While the relay drains nobody hears of it: its clients go
+ * where they were sent, and a `peer-left` would make browsers hang up on those they go on talking to.
+ */
+static void give_up(lm_relay *relay, lm_ms now, lm_member *member)
+{
+    if (relay->draining)
+        lm_rooms_remove(&relay->rooms, member);
+    else
+        lm_presence_leave(relay, now, member);
+}
+
 void lm_presence_lapse(lm_relay *relay, lm_ms now, lm_member *member)
 {
     relay->stats.places_lapsed++;
-    lm_presence_leave(relay, now, member);
+    give_up(relay, now, member);
 }
 
 /* The peer leaves all its rooms and is freed. */
 static void remove_peer(lm_relay *relay, lm_ms now, lm_peer *peer)
 {
     while (peer->places != NULL)
-        lm_presence_leave(relay, now, peer->places);
+        give_up(relay, now, peer->places);
     lm_peers_remove(&relay->peers, peer);
 }
 

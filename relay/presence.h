@@ -9,6 +9,8 @@
  *            all places are stale: a join makes one fresh and nobody hears of it;
  *            those still stale after the resume time are given up
  *
+ * While the relay drains, only a `leave` brings a `peer-left`.
+ *
  * A detached peer and a stale place still stand in the room's list and count for its size, but neither speak
  * nor are spoken to: a signal to one is answered `no-such-peer`.
  */

@@ -151,12 +151,41 @@ void lm_relay_timeout(lm_relay *relay, lm_ms now)
     lm_webrtc_timeout(relay->stack, now);
 }
 
+/* Tells every session that has not been told yet. */
+static void tell_all(lm_relay *relay, lm_ms now)
+{
+    lm_session *session, *next;
+    HASH_ITER(hh, relay->sessions.table, session, next) {
+        if (session->closing || session->told)
+            continue;
+        session->told = true;
+        lm_message_error(relay, now, session, LM_RELAY_ERROR_shutting_down, "the relay is shutting down", "");
+    }
+}
+
+void lm_relay_drain(lm_relay *relay, lm_ms now)
+{
+    const lm_webrtc_limits nobody = {.max_sessions = 0};
+    if (relay->draining)
+        return;
+    relay->draining = true;
+    lm_webrtc_set_limits(relay->stack, &nobody);
+    tell_all(relay, now);
+}
+
+bool lm_relay_is_draining(const lm_relay *relay)
+{
+    return relay->draining;
+}
+
 void lm_relay_shut_down(lm_relay *relay, lm_ms now)
 {
     lm_session *session, *next;
     if (relay->shutting_down)
         return;
+    lm_relay_drain(relay, now);
     relay->shutting_down = true;
+    tell_all(relay, now); /* those that have opened since */
     /*
      * Rooms end in silence: a `peer-left` would make browsers hang up on each other, and they need no relay
      * for talking.
@@ -165,7 +194,6 @@ void lm_relay_shut_down(lm_relay *relay, lm_ms now)
     HASH_ITER(hh, relay->sessions.table, session, next) {
         if (session->closing)
             continue;
-        lm_message_error(relay, now, session, LM_RELAY_ERROR_shutting_down, "the relay is shutting down", "");
         relay->stats.closes.shutting_down++;
         lm_presence_close(relay, now, session);
     }

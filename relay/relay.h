@@ -65,8 +65,17 @@ lm_ms lm_relay_next_timeout(const lm_relay *relay);
 void lm_relay_timeout(lm_relay *relay, lm_ms now);
 
 /*
- * Refuses newcomers and tells every session the error `shutting-down`, then closes it. The datagrams come by
- * poll. Rooms end without `peer-left`, which would make browsers hang up on each other.
+ * Refuses newcomers, and tells every session the error `shutting-down`, so that its browser goes to another
+ * relay. Sessions go on until they end by themselves or lm_relay_shut_down() comes; there is no way back.
+ * From now on, an end of a session brings no `peer-left`, as in lm_relay_shut_down().
+ */
+void lm_relay_drain(lm_relay *relay, lm_ms now);
+bool lm_relay_is_draining(const lm_relay *relay);
+
+/*
+ * Refuses newcomers and tells every session the error `shutting-down`, unless lm_relay_drain() has, then
+ * closes it. The datagrams come by poll. Rooms end without `peer-left`, which would make browsers hang up on
+ * each other.
  */
 void lm_relay_shut_down(lm_relay *relay, lm_ms now);
 

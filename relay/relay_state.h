@@ -18,6 +18,7 @@ struct lm_relay {
     lm_peers peers;
     lm_rooms rooms;
     lm_relay_stats stats;
+    bool draining; /* no newcomers; who is there has been told */
     bool shutting_down;
     lm_ms taken_in; /* when the oldest input came that has not been drained yet; LM_MS_NEVER: there is none */
     uint8_t out[LM_WEBRTC_MESSAGE_MAX]; /* the message being written; sending copies it */

@@ -165,9 +165,16 @@ uint16_t lm_service_port(const lm_service *s)
     return lm_udp_port(s->udp);
 }
 
-void lm_service_set_draining(lm_service *s, bool draining)
+void lm_service_drain(lm_service *s)
 {
-    s->draining = draining;
+    s->draining = true;
+    lm_relay_drain(s->relay, uv_now(s->loop));
+    lm_udp_flush(s->udp);
+}
+
+uint64_t lm_service_sessions(const lm_service *s)
+{
+    return lm_relay_get_stats(s->relay)->sessions;
 }
 
 void lm_service_report(const lm_service *s, lm_report *report)

@@ -24,8 +24,11 @@ int lm_service_start(lm_service **service, uv_loop_t *loop, const lm_settings *s
 /* The UDP port that is open. */
 uint16_t lm_service_port(const lm_service *service);
 
-/* Says that newcomers are refused, or that they are not any more, for reports. */
-void lm_service_set_draining(lm_service *service, bool draining);
+/* Refuses newcomers and tells the clients, as lm_relay_drain(). */
+void lm_service_drain(lm_service *service);
+
+/* Number of sessions that are open, 0 once everybody has gone. */
+uint64_t lm_service_sessions(const lm_service *service);
 
 /* Fills in what the service knows: its state and its counters, borrowed until lm_service_stop(). */
 void lm_service_report(const lm_service *service, lm_report *report);

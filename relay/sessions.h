@@ -15,6 +15,7 @@ struct lm_peer;
 typedef struct lm_session {
     lm_session_id id;
     struct lm_peer *peer; /* who said hello on it; NULL before that and once it is closing */
+    bool told;            /* that the relay is shutting down */
     bool closing;         /* closed by the relay: what still arrives is dropped */
     lm_token_bucket bucket;
     uint32_t over; /* messages over the rate since the bucket was last full */

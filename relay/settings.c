@@ -68,6 +68,8 @@ static const lm_option table[] = {
         .max = 1000000, .accepts = NO_LIMIT_AT_0("1000000")),
     ROW("RESUME_SECONDS", "15", uint, resume_seconds, "how long a session that fell silent keeps its places",
         .max = 3600),
+    ROW("DRAIN_SECONDS", "10", uint, drain_seconds, "how long an end waits for sessions to go to other relays",
+        .max = 3600),
     ROW("LOG_LEVEL", "info", level, log_level, "what is logged on stderr", .flags = 0),
     ROW("LOG_FORMAT", "text", choice, log_format, "lines of text, or a JSON object in each line",
         .choices = log_formats),

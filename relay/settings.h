@@ -48,6 +48,7 @@ typedef struct lm_settings {
     uint32_t session_rate; /* new sessions a second and address; 0: no limit */
     uint32_t message_rate; /* messages a second and session; 0: no limit */
     uint32_t resume_seconds;
+    uint32_t drain_seconds;
     lm_log_level log_level;
     int log_format;    /* lm_log_format */
     int log_addresses; /* lm_log_addresses */

@@ -123,7 +123,7 @@ static void on_hello(request *r)
         answer_error(r, LM_RELAY_ERROR_bad_request, "action: hello was said before");
         return;
     }
-    if (relay->shutting_down) {
+    if (relay->draining) {
         answer_error(r, LM_RELAY_ERROR_shutting_down, "the relay is shutting down");
         relay->stats.closes.shutting_down++;
         lm_presence_close(relay, r->now, r->session);

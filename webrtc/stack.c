@@ -97,7 +97,8 @@ static lm_session *session_of(lm_stack *stack, lm_ms now, const uint8_t *key, si
     if (stack->env.stats.sessions >= stack->max_sessions) {
         uint64_t more;
         stack->env.stats.drops.session_limit++;
-        if (lm_log_allow(&stack->full_limit, now, 60000, &more))
+        /* A stack that takes no newcomers has been told so: there is nothing to warn of. */
+        if (stack->max_sessions > 0 && lm_log_allow(&stack->full_limit, now, 60000, &more))
             LM_LOGW(stack->env.log,
                     "all %u sessions are taken: newcomers are refused (%llu since the last such line)",
                     (unsigned)stack->max_sessions, (unsigned long long)more);
@@ -286,6 +287,14 @@ static const lm_webrtc_stats *stack_stats(const lm_webrtc *base)
     return &((const lm_stack *)base)->env.stats;
 }
 
+static void stack_set_limits(lm_webrtc *base, const lm_webrtc_limits *limits)
+{
+    lm_stack *stack = (lm_stack *)base;
+    stack->max_sessions = limits->max_sessions;
+    stack->admission.rate = limits->session_rate;
+    stack->admission.burst = limits->session_burst;
+}
+
 static void destroy(lm_stack *stack)
 {
     lm_session *session, *next;
@@ -319,6 +328,7 @@ static const lm_webrtc_ops stack_ops = {
     .close = stack_close,
     .remote = stack_remote,
     .stats = stack_stats,
+    .set_limits = stack_set_limits,
 };
 
 int lm_stack_create(lm_webrtc **out, const lm_stack_config *config)

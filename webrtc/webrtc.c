@@ -41,6 +41,11 @@ int lm_webrtc_remote(const lm_webrtc *stack, lm_session_id session, lm_addr *add
     return stack->ops->remote(stack, session, addr);
 }
 
+void lm_webrtc_set_limits(lm_webrtc *stack, const lm_webrtc_limits *limits)
+{
+    stack->ops->set_limits(stack, limits);
+}
+
 const lm_webrtc_stats *lm_webrtc_get_stats(const lm_webrtc *stack)
 {
     return stack->ops->stats(stack);

@@ -78,6 +78,13 @@ typedef struct lm_webrtc_output {
 
 typedef struct lm_webrtc lm_webrtc;
 
+/* How many newcomers a stack takes. */
+typedef struct lm_webrtc_limits {
+    uint32_t max_sessions; /* living sessions at once, handshaking ones included; 0: no newcomers at all */
+    uint32_t session_rate; /* new sessions a second and address (IPv6: /64); 0: no limit */
+    uint32_t session_burst;
+} lm_webrtc_limits;
+
 /* What a stack implements; each entry as the function of the same name below says. */
 typedef struct lm_webrtc_ops {
     void (*destroy)(lm_webrtc *stack);
@@ -89,6 +96,7 @@ typedef struct lm_webrtc_ops {
     int (*close)(lm_webrtc *stack, lm_ms now, lm_session_id session);
     int (*remote)(const lm_webrtc *stack, lm_session_id session, lm_addr *addr);
     const lm_webrtc_stats *(*stats)(const lm_webrtc *stack);
+    void (*set_limits)(lm_webrtc *stack, const lm_webrtc_limits *limits);
 } lm_webrtc_ops;
 
 /* The head of every stack: an implementation embeds it as its first member. */
@@ -130,6 +138,9 @@ int lm_webrtc_close(lm_webrtc *stack, lm_ms now, lm_session_id session);
 
 /* The address to which the session's datagrams go now. LM_ENOTFOUND. */
 int lm_webrtc_remote(const lm_webrtc *stack, lm_session_id session, lm_addr *addr);
+
+/* Puts new limits in the place of the old ones. Sessions that are there stay, even above the new limit. */
+void lm_webrtc_set_limits(lm_webrtc *stack, const lm_webrtc_limits *limits);
 
 /* Counters, live; valid as long as the stack. */
 const lm_webrtc_stats *lm_webrtc_get_stats(const lm_webrtc *stack);

@@ -5,7 +5,7 @@
  *
  *     m0{"action":"ping"}    says a text message      e0    ends its session      t4    10^4 ms go by
  *     b0{"action":"ping"}    says a binary one        s0    falls silent          q0    the relay shuts down
- *     h0k                    says hello with key k    d0    stops reading
+ *     h0k                    says hello with key k    d0    stops reading        r0    the relay drains
  *
  * Whatever they do, the relay's tables must agree, and every message that it sends must be a JSON object in
  * UTF-8.
@@ -104,6 +104,9 @@ static void step(script *s, char op, unsigned index, const uint8_t *argument, si
         break;
     case 't':
         advance(s, index);
+        break;
+    case 'r':
+        lm_relay_drain(s->world.relay, s->world.now);
         break;
     case 'q':
         lm_relay_shut_down(s->world.relay, s->world.now);

@@ -34,6 +34,7 @@ typedef struct memory_stack {
     item *lent; /* the event that the relay looks at */
     lm_ms timeout;
     lm_webrtc_stats stats;
+    lm_webrtc_limits limits; /* the last that were set; sessions open by the test's word alone */
 } memory_stack;
 
 static memory_stack *from(lm_webrtc *stack)
@@ -193,6 +194,11 @@ static const lm_webrtc_stats *stack_stats(const lm_webrtc *base)
     return &((const memory_stack *)base)->stats;
 }
 
+static void stack_set_limits(lm_webrtc *base, const lm_webrtc_limits *limits)
+{
+    from(base)->limits = *limits;
+}
+
 lm_webrtc *memory_stack_create(void)
 {
     static const lm_webrtc_ops ops = {
@@ -205,10 +211,12 @@ lm_webrtc *memory_stack_create(void)
         .close = stack_close,
         .remote = stack_remote,
         .stats = stack_stats,
+        .set_limits = stack_set_limits,
     };
     memory_stack *stack = must(calloc(1, sizeof *stack));
     stack->base.ops = &ops;
     stack->timeout = LM_MS_NEVER;
+    stack->limits.max_sessions = SESSIONS_MAX;
     return &stack->base;
 }
 
@@ -288,4 +296,9 @@ bool memory_stack_ended(const lm_webrtc *stack, lm_session_id id)
 void memory_stack_set_timeout(lm_webrtc *stack, lm_ms at)
 {
     from(stack)->timeout = at;
+}
+
+const lm_webrtc_limits *memory_stack_limits(const lm_webrtc *stack)
+{
+    return &((const memory_stack *)stack)->limits;
 }

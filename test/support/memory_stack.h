@@ -46,4 +46,7 @@ bool memory_stack_ended(const lm_webrtc *stack, lm_session_id session);
 /* What lm_webrtc_next_timeout() says. lm_webrtc_timeout() sets it to LM_MS_NEVER. */
 void memory_stack_set_timeout(lm_webrtc *stack, lm_ms at);
 
+/* What lm_webrtc_set_limits() said last; it keeps no session from being opened. */
+const lm_webrtc_limits *memory_stack_limits(const lm_webrtc *stack);
+
 #endif

@@ -377,6 +377,58 @@ static void shuts_down_with_a_word(void **state)
     stop(&world);
 }
 
+static void drains_with_a_word(void **state)
+{
+    relay_world world;
+    char hello[RELAY_WORLD_HELLO_MAX];
+    (void)state;
+    start(&world);
+    lm_session_id a = greet(&world, 1), b = greet(&world, 2), c = greet(&world, 3), silent = greet(&world, 4);
+    const lm_session_id all[] = {a, b, c, silent};
+    for (size_t i = 0; i < 4; i++)
+        relay_world_say(&world, all[i], "{\"action\":\"join\",\"room\":\"" ROOM "\"}");
+    for (size_t i = 0; i < 4; i++)
+        memory_stack_discard(world.stack, all[i]);
+    assert_false(lm_relay_is_draining(world.relay));
+    assert_true(memory_stack_limits(world.stack)->max_sessions > 0);
+
+    lm_relay_drain(world.relay, world.now);
+    lm_relay_drain(world.relay, world.now); /* changes nothing */
+    relay_world_drain(&world);
+    assert_true(lm_relay_is_draining(world.relay));
+    assert_int_equal(memory_stack_limits(world.stack)->max_sessions, 0);
+    for (size_t i = 0; i < 4; i++) {
+        expect_json(&world, all[i], SHUTTING_DOWN);
+        assert_false(memory_stack_ended(world.stack, all[i]));
+    }
+
+    /* Who has opened just before still hears it, and is closed at the latest when it says hello. */
+    lm_session_id mute = memory_stack_open(world.stack), late = memory_stack_open(world.stack);
+    relay_world_say(&world, late, relay_world_hello_text(hello, 9));
+    expect_json(&world, late, SHUTTING_DOWN);
+    assert_true(memory_stack_ended(world.stack, late));
+
+    /* The others are served; who goes is not missed, unless it says so itself. */
+    relay_world_end(&world, a, LM_CLOSE_REMOTE);
+    relay_world_end(&world, silent, LM_CLOSE_CONSENT);
+    relay_world_advance(&world, 60000);
+    expect_silence(&world, b);
+    relay_world_say(&world, b, "{\"action\":\"leave\",\"room\":\"" ROOM "\"}");
+    expect_json(&world, b, "{\"action\":\"left\",\"room\":\"" ROOM "\"}");
+    assert_non_null(strstr(memory_stack_take(world.stack, c), "peer-left"));
+    expect_sound(&world);
+
+    lm_relay_shut_down(world.relay, world.now);
+    relay_world_drain(&world);
+    expect_json(&world, mute, SHUTTING_DOWN);
+    expect_silence(&world, b); /* told once is enough */
+    expect_silence(&world, c);
+    assert_true(memory_stack_ended(world.stack, b) && memory_stack_ended(world.stack, mute));
+    assert_int_equal(lm_relay_get_stats(world.relay)->sessions, 0);
+    assert_int_equal(lm_relay_get_stats(world.relay)->closes.shutting_down, 4); /* late, mute, b and c */
+    stop(&world);
+}
+
 typedef struct visited {
     size_t count;
     uint64_t hellos, bad_json, rooms, drops, closes;
@@ -489,6 +541,7 @@ int main(void)
         cmocka_unit_test(rooms_of_a_session_are_bounded),
         cmocka_unit_test(shuts_down_with_a_word),
         cmocka_unit_test(signals_are_timed),
+        cmocka_unit_test(drains_with_a_word),
         cmocka_unit_test(reports_every_counter),
         cmocka_unit_test(a_broken_generator_gives_nobody_away),
     };

@@ -101,6 +101,7 @@ static void live(relay_world *world)
     drain(world);
     armed = true;
     relay_world_advance(world, 20000);
+    lm_relay_drain(world->relay, world->now);
     lm_relay_shut_down(world->relay, world->now);
     armed = false;
     drain(world);

@@ -69,6 +69,7 @@ static void defaults(void **state)
     assert_int_equal(s.session_rate, 32);
     assert_int_equal(s.message_rate, 200);
     assert_int_equal(s.resume_seconds, 15);
+    assert_int_equal(s.drain_seconds, 10);
     assert_int_equal(s.log_level, LM_LOG_INFO);
     assert_int_equal(s.log_format, LM_LOG_TEXT);
     assert_int_equal(s.log_addresses, LM_LOG_ADDRESSES_FULL);
@@ -86,8 +87,8 @@ static void every_variable_reaches_its_field(void **state)
                           "0123456789012345678901", "CERT_FILE", "c", "KEY_FILE", "k", "NODE_KEY", "n",
                           "STATE_DIR", "/s", "HEALTH_LISTEN", "[::1]:7401", "DEMO", "1", "MAX_SESSIONS", "11",
                           "MAX_ROOM_SIZE", "12", "MAX_ROOMS_PER_SESSION", "13", "SESSION_RATE", "0",
-                          "MESSAGE_RATE", "15", "RESUME_SECONDS", "0", "LOG_LEVEL", "debug", "LOG_FORMAT",
-                          "json", "LOG_ADDRESSES", "none"),
+                          "MESSAGE_RATE", "15", "RESUME_SECONDS", "0", "DRAIN_SECONDS", "17", "LOG_LEVEL",
+                          "debug", "LOG_FORMAT", "json", "LOG_ADDRESSES", "none"),
                       NULL, NULL),
         LM_OK);
     assert_string_equal(lm_addr_format_ip(&s.public_ip, text), "203.0.113.10");
@@ -108,6 +109,7 @@ static void every_variable_reaches_its_field(void **state)
     assert_int_equal(s.session_rate, 0);
     assert_int_equal(s.message_rate, 15);
     assert_int_equal(s.resume_seconds, 0);
+    assert_int_equal(s.drain_seconds, 17);
     assert_int_equal(s.log_level, LM_LOG_DEBUG);
     assert_int_equal(s.log_format, LM_LOG_JSON);
     assert_int_equal(s.log_addresses, LM_LOG_ADDRESSES_NONE);

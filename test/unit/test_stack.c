@@ -468,6 +468,31 @@ static void newcomers_are_refused_when_all_sessions_are_taken(void **state)
     test_world_destroy(w);
 }
 
+static void limits_can_be_changed(void **state)
+{
+    record r;
+    test_world *w = make_world(&r, (test_world_config){.seed = 12, .delay = 1});
+    test_client *a = add_client(w, &r), *b = add_client(w, &r), *c;
+    (void)state;
+    assert_true(test_world_await(w, a, TEST_CLIENT_OPEN, 5000));
+    assert_true(test_world_await(w, b, TEST_CLIENT_OPEN, 5000));
+    lm_webrtc_set_limits(test_world_stack(w), &(lm_webrtc_limits){.max_sessions = 0});
+    c = add_client(w, &r);
+    assert_false(test_world_await(w, c, TEST_CLIENT_HANDSHAKING, 2000));
+    assert_true(stats(w)->drops.session_limit > 0);
+    lm_webrtc_set_limits(test_world_stack(w), &(lm_webrtc_limits){.max_sessions = 1});
+    assert_false(test_world_await(w, c, TEST_CLIENT_HANDSHAKING, 40000));
+    assert_int_equal(stats(w)->sessions, 2); /* those above the limit stay */
+    lm_webrtc_set_limits(test_world_stack(w),
+                         &(lm_webrtc_limits){.max_sessions = 5, .session_rate = 1, .session_burst = 0});
+    assert_false(test_world_await(w, c, TEST_CLIENT_HANDSHAKING, 2000));
+    assert_true(stats(w)->drops.session_rate > 0);
+    lm_webrtc_set_limits(test_world_stack(w), &(lm_webrtc_limits){.max_sessions = 5});
+    assert_true(test_world_await(w, c, TEST_CLIENT_OPEN, 5000));
+    assert_int_equal(stats(w)->sessions, 3);
+    test_world_destroy(w);
+}
+
 static void newcomers_from_one_address_are_rate_limited(void **state)
 {
     record r;
@@ -788,6 +813,7 @@ int main(void)
         cmocka_unit_test(empty_messages_fill_the_send_queue_too),
         cmocka_unit_test(a_client_that_moves_keeps_its_session),
         cmocka_unit_test(newcomers_are_refused_when_all_sessions_are_taken),
+        cmocka_unit_test(limits_can_be_changed),
         cmocka_unit_test(newcomers_from_one_address_are_rate_limited),
         cmocka_unit_test(clients_with_the_same_ufrag_are_told_apart),
         cmocka_unit_test(a_wrong_password_gets_401),

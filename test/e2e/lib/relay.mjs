@@ -76,6 +76,7 @@ export async function startRelay(settings = {}) {
     UDP_PORT: String(await freeUdpPort(address)),
     HEALTH_LISTEN: health,
     DEMO: '1',
+    DRAIN_SECONDS: '0',
     ...settings,
   };
   const print = async (what) => (await promisify(execFile)(BINARY, [`--print-${what}`], { env })).stdout;

@@ -1,0 +1,133 @@
+#!/bin/sh
+# What signals do to a daemon that has sessions.
+#
+#     lifecycle.sh PATH/TO/lumamesh-relay PATH/TO/lumamesh-crowd
+#
+# Prints TAP; exits 1 if a test failed.
+set -u
+
+relay=$1
+crowd=$2
+tests=0
+failed=0
+pid=      # the relay
+guests=   # a crowd that stays
+dir=$(mktemp -d "${TMPDIR:-/tmp}/lumamesh-lifecycle-XXXXXX")
+
+clean_up() {
+    [ -n "$pid" ] && kill -9 "$pid" 2>/dev/null
+    [ -n "$guests" ] && kill -9 "$guests" 2>/dev/null
+    rm -rf "$dir"
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM HUP
+
+# check DESCRIPTION COMMAND…: the command's status decides.
+check() {
+    description=$1
+    shift
+    tests=$((tests + 1))
+    if "$@"; then
+        echo "ok $tests - $description"
+    else
+        failed=$((failed + 1))
+        echo "not ok $tests - $description"
+        tail -n 20 "$dir/log" | sed 's/^/# /'
+    fi
+}
+
+# within SECONDS COMMAND…: until it is true.
+within() {
+    tries=$(($1 * 20))
+    shift
+    while [ $tries -gt 0 ]; do
+        "$@" 2>/dev/null && return 0
+        sleep 0.05
+        tries=$((tries - 1))
+    done
+    return 1
+}
+
+logged() {
+    grep -qF -e "$1" "$dir/log"
+}
+
+gone() {
+    ! kill -0 "$1" 2>/dev/null
+}
+
+# Starts a relay with further VARIABLE=VALUEs, on a port that is free.
+start() {
+    for try in 1 2 3 4 5; do
+        port=$((20000 + ($$ * 11 + try * 137) % 20000))
+        : >"$dir/log"
+        env -i PATH="$PATH" ${LSAN_OPTIONS:+LSAN_OPTIONS="$LSAN_OPTIONS"} STATE_DIR="$dir" LOG_LEVEL=debug \
+            UDP_PORT=$port "$@" "$relay" >"$dir/out" 2>"$dir/log" &
+        pid=$!
+        within 10 eval 'logged "relay is up" || gone $pid'
+        if logged 'relay is up'; then
+            blob=$(env -i STATE_DIR="$dir" UDP_PORT=$port "$@" "$relay" --print-blob 2>/dev/null)
+            return 0
+        fi
+    done
+    return 1
+}
+
+# Five clients that stay for a minute.
+invite() {
+    "$crowd" "$blob" --clients 5 --rounds 1 --join --seconds 60 >"$dir/crowd" 2>&1 &
+    guests=$!
+    within 10 eval '[ "$(grep -c "connected -> open" "$dir/log")" -ge 5 ]'
+}
+
+send_home() {
+    kill -9 "$guests"
+    wait "$guests" 2>/dev/null
+    guests=
+}
+
+# Status 0, and within how many seconds.
+ends_well() {
+    within "$1" gone "$pid" || return 1
+    wait "$pid"
+    status=$?
+    pid=
+    return $status
+}
+
+# ---- draining
+
+check 'it starts' start DRAIN_SECONDS=2
+check 'five clients come' invite
+began=$(date +%s)
+kill -TERM "$pid"
+check 'SIGTERM ends it with status 0 though they stay' ends_well 5
+check '... after DRAIN_SECONDS' test $(($(date +%s) - began)) -ge 1
+check '... and says whom it has closed' logged 'closing 5 sessions that are still there'
+check '... having told each once' logged 'error_shutting_down: 5'
+send_home
+
+check 'it starts with a long drain' start DRAIN_SECONDS=60
+check 'five clients come again' invite
+kill -TERM "$pid"
+within 5 logged 'stopping on SIGTERM'
+kill -TERM "$pid"
+check 'a second SIGTERM ends it at once' ends_well 2
+send_home
+
+check 'it starts once more' start DRAIN_SECONDS=60
+check 'five clients come once more' invite
+kill -USR1 "$pid"
+check 'SIGUSR1 drains' within 5 logged 'draining on SIGUSR1'
+newcomers() {
+    timeout 4 "$crowd" "$blob" --clients 1 --rounds 1 >/dev/null 2>&1
+}
+check '... newcomers are refused' eval '! newcomers'
+check '... and it stays' kill -0 "$pid"
+kill -INT "$pid"
+send_home
+kill -INT "$pid" 2>/dev/null
+check 'SIGINT ends it' ends_well 2
+
+echo "1..$tests"
+[ "$failed" = 0 ]
