@@ -24,9 +24,11 @@ struct lm_dtls_server {
     mbedtls_x509_crt cert;
     mbedtls_pk_context key;
     lm_random random;
+    size_t holders; /* the owner and the connections, which refer to the config */
 };
 
 struct lm_dtls {
+    lm_dtls_server *server;
     mbedtls_ssl_context ssl;
     lm_dtls_state state;
     lm_dtls_output_fn *output;
@@ -124,6 +126,7 @@ int lm_dtls_server_create(lm_dtls_server **server, const uint8_t *cert_der, size
     if (s == NULL)
         return LM_ENOMEM;
     s->random = *random;
+    s->holders = 1;
     mbedtls_ssl_config_init(&s->config);
     mbedtls_x509_crt_init(&s->cert);
     mbedtls_pk_init(&s->key);
@@ -152,7 +155,7 @@ int lm_dtls_server_create(lm_dtls_server **server, const uint8_t *cert_der, size
 
 void lm_dtls_server_destroy(lm_dtls_server *server)
 {
-    if (server == NULL)
+    if (server == NULL || --server->holders > 0)
         return;
     mbedtls_ssl_config_free(&server->config);
     mbedtls_x509_crt_free(&server->cert);
@@ -216,6 +219,8 @@ int lm_dtls_create(lm_dtls **out, lm_dtls_server *server, lm_dtls_output_fn *out
     lm_dtls *dtls = calloc(1, sizeof *dtls);
     if (dtls == NULL)
         return LM_ENOMEM;
+    dtls->server = server;
+    server->holders++;
     dtls->output = output;
     dtls->user = user;
     dtls->final = dtls->intermediate = LM_MS_NEVER;
@@ -237,6 +242,7 @@ void lm_dtls_destroy(lm_dtls *dtls)
         return;
     lm_client_hello_clear(&dtls->hello);
     mbedtls_ssl_free(&dtls->ssl);
+    lm_dtls_server_destroy(dtls->server);
     free(dtls);
 }
 

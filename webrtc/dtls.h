@@ -32,7 +32,9 @@ typedef struct lm_dtls_server lm_dtls_server;
 int lm_dtls_server_create(lm_dtls_server **server, const uint8_t *cert_der, size_t cert_len,
                           const uint8_t *key_der, size_t key_len, const lm_random *random);
 
-/* Every connection of the server must have been destroyed. server may be NULL. */
+/*
+ * Lets go of it: it is freed with the last of its connections, which go on as they are. server may be NULL.
+ */
 void lm_dtls_server_destroy(lm_dtls_server *server);
 
 /* One connection. */
@@ -54,7 +56,7 @@ const char *lm_dtls_state_name(lm_dtls_state state);
  */
 typedef void lm_dtls_output_fn(void *user, const uint8_t *data, size_t len);
 
-/* LM_ENOMEM. server is borrowed. */
+/* LM_ENOMEM. The server lives on at least as long as its connections. */
 int lm_dtls_create(lm_dtls **dtls, lm_dtls_server *server, lm_dtls_output_fn *output, void *user);
 
 /* Says nothing to the peer. dtls may be NULL. */

@@ -7,13 +7,14 @@
 #include "common/error.h"
 #include "common/table.h"
 #include "webrtc/admission.h"
+#include "webrtc/credentials.h"
 #include "webrtc/demux.h"
 #include "webrtc/session.h"
 
 typedef struct lm_stack {
     lm_webrtc base;
     lm_session_env env;
-    lm_ice_credentials credentials;
+    lm_credentials credentials;
     lm_random random;
     lm_admission admission;
     uint32_t max_sessions;
@@ -136,6 +137,29 @@ static void count_verdict(lm_stack *stack, lm_ice_verdict verdict)
     }
 }
 
+/*
+ * Judges a request by the present credentials; where it does not hold by them, but by those before, it is
+ * good if it comes from a client that has a session. Returns the ones to answer with.
+ */
+static const lm_ice_credentials *judge(const lm_stack *stack, const lm_stun_msg *request,
+                                       lm_ice_verdict *verdict)
+{
+    const lm_credentials *credentials = &stack->credentials;
+    uint8_t key[LM_ICE_CLIENT_KEY_MAX];
+    lm_session *session;
+
+    *verdict = lm_ice_lite_judge(&credentials->now, request);
+    if ((*verdict != LM_ICE_WRONG_UFRAG && *verdict != LM_ICE_WRONG_MAC) ||
+        credentials->before.ufrag == NULL || lm_ice_lite_judge(&credentials->before, request) != LM_ICE_VALID)
+        return &credentials->now;
+    size_t key_len = lm_ice_lite_client_key(request, key);
+    HASH_FIND(hh_key, stack->by_key, key, key_len, session);
+    if (session == NULL)
+        return &credentials->now;
+    *verdict = LM_ICE_VALID;
+    return &credentials->before;
+}
+
 static int input_stun(lm_stack *stack, lm_ms now, const lm_dgram *in)
 {
     uint8_t answer[LM_STUN_ANSWER_MAX];
@@ -150,7 +174,8 @@ static int input_stun(lm_stack *stack, lm_ms now, const lm_dgram *in)
         stack->env.stats.drops.stun_class++;
         return LM_OK;
     }
-    lm_ice_verdict verdict = lm_ice_lite_judge(&stack->credentials, &request);
+    lm_ice_verdict verdict;
+    const lm_ice_credentials *credentials = judge(stack, &request, &verdict);
     if (verdict == LM_ICE_VALID) {
         uint8_t key[LM_ICE_CLIENT_KEY_MAX];
         size_t key_len = lm_ice_lite_client_key(&request, key);
@@ -167,7 +192,7 @@ static int input_stun(lm_stack *stack, lm_ms now, const lm_dgram *in)
         }
     }
     count_verdict(stack, verdict);
-    int len = lm_ice_lite_answer(&stack->credentials, verdict, &request, &in->remote, answer);
+    int len = lm_ice_lite_answer(credentials, verdict, &request, &in->remote, answer);
     if (len < 0 ||
         lm_output_queue_send(&stack->env.outputs, &in->remote, &in->local, answer, (size_t)len) != LM_OK)
         stack->env.stats.drops.output_full++;
@@ -295,6 +320,24 @@ static void stack_set_limits(lm_webrtc *base, const lm_webrtc_limits *limits)
     stack->admission.burst = limits->session_burst;
 }
 
+static int stack_set_identity(lm_webrtc *base, const lm_webrtc_identity *identity)
+{
+    lm_stack *stack = (lm_stack *)base;
+    lm_dtls_server *dtls;
+    int result = lm_dtls_server_create(&dtls, identity->cert_der, identity->cert_len, identity->key_der,
+                                       identity->key_len, &stack->random);
+    if (result != LM_OK)
+        return result;
+    result = lm_credentials_set(&stack->credentials, identity->ufrag, identity->pwd);
+    if (result != LM_OK) {
+        lm_dtls_server_destroy(dtls);
+        return result;
+    }
+    lm_dtls_server_destroy(stack->env.dtls); /* its connections keep it */
+    stack->env.dtls = dtls;
+    return LM_OK;
+}
+
 static void destroy(lm_stack *stack)
 {
     lm_session *session, *next;
@@ -305,10 +348,7 @@ static void destroy(lm_stack *stack)
     lm_deadlines_clear(&stack->env.deadlines);
     lm_admission_clear(&stack->admission);
     lm_dtls_server_destroy(stack->env.dtls);
-    free((char *)(uintptr_t)stack->credentials.ufrag);
-    if (stack->credentials.pwd != NULL)
-        sodium_memzero((char *)(uintptr_t)stack->credentials.pwd, strlen(stack->credentials.pwd));
-    free((char *)(uintptr_t)stack->credentials.pwd);
+    lm_credentials_clear(&stack->credentials);
     free(stack);
 }
 
@@ -329,11 +369,18 @@ static const lm_webrtc_ops stack_ops = {
     .remote = stack_remote,
     .stats = stack_stats,
     .set_limits = stack_set_limits,
+    .set_identity = stack_set_identity,
 };
 
 int lm_stack_create(lm_webrtc **out, const lm_stack_config *config)
 {
-    if (strlen(config->ufrag) < 4 || strlen(config->pwd) < 22 || config->max_sessions == 0)
+    const lm_webrtc_identity identity = {.ufrag = config->ufrag,
+                                         .pwd = config->pwd,
+                                         .cert_der = config->cert_der,
+                                         .cert_len = config->cert_len,
+                                         .key_der = config->key_der,
+                                         .key_len = config->key_len};
+    if (config->max_sessions == 0)
         return LM_EINVAL;
     lm_stack *stack = calloc(1, sizeof *stack);
     if (stack == NULL)
@@ -346,13 +393,8 @@ int lm_stack_create(lm_webrtc **out, const lm_stack_config *config)
     stack->max_sessions = config->max_sessions;
     stack->admission.rate = config->session_rate;
     stack->admission.burst = config->session_burst;
-    stack->credentials.ufrag = strdup(config->ufrag);
-    stack->credentials.pwd = strdup(config->pwd);
 
-    int error = stack->credentials.ufrag == NULL || stack->credentials.pwd == NULL ? LM_ENOMEM : LM_OK;
-    if (error == LM_OK)
-        error = lm_dtls_server_create(&stack->env.dtls, config->cert_der, config->cert_len, config->key_der,
-                                      config->key_len, &stack->random);
+    int error = stack_set_identity(&stack->base, &identity);
     if (error == LM_OK)
         error = lm_sctp_start();
     if (error != LM_OK) {

@@ -46,6 +46,11 @@ void lm_webrtc_set_limits(lm_webrtc *stack, const lm_webrtc_limits *limits)
     stack->ops->set_limits(stack, limits);
 }
 
+int lm_webrtc_set_identity(lm_webrtc *stack, const lm_webrtc_identity *identity)
+{
+    return stack->ops->set_identity(stack, identity);
+}
+
 const lm_webrtc_stats *lm_webrtc_get_stats(const lm_webrtc *stack)
 {
     return stack->ops->stats(stack);

@@ -78,6 +78,16 @@ typedef struct lm_webrtc_output {
 
 typedef struct lm_webrtc lm_webrtc;
 
+/* What a client must know of a stack to come to it. */
+typedef struct lm_webrtc_identity {
+    const char *ufrag; /* ICE credentials (RFC 8839 section 5.4): at least 4 and 22 characters */
+    const char *pwd;
+    const uint8_t *cert_der; /* X.509 certificate */
+    size_t cert_len;
+    const uint8_t *key_der; /* its ECDSA P-256 private key */
+    size_t key_len;
+} lm_webrtc_identity;
+
 /* How many newcomers a stack takes. */
 typedef struct lm_webrtc_limits {
     uint32_t max_sessions; /* living sessions at once, handshaking ones included; 0: no newcomers at all */
@@ -97,6 +107,7 @@ typedef struct lm_webrtc_ops {
     int (*remote)(const lm_webrtc *stack, lm_session_id session, lm_addr *addr);
     const lm_webrtc_stats *(*stats)(const lm_webrtc *stack);
     void (*set_limits)(lm_webrtc *stack, const lm_webrtc_limits *limits);
+    int (*set_identity)(lm_webrtc *stack, const lm_webrtc_identity *identity);
 } lm_webrtc_ops;
 
 /* The head of every stack: an implementation embeds it as its first member. */
@@ -141,6 +152,13 @@ int lm_webrtc_remote(const lm_webrtc *stack, lm_session_id session, lm_addr *add
 
 /* Puts new limits in the place of the old ones. Sessions that are there stay, even above the new limit. */
 void lm_webrtc_set_limits(lm_webrtc *stack, const lm_webrtc_limits *limits);
+
+/*
+ * Puts another identity (copied) in the place of the old one: newcomers have to know it. Sessions that are
+ * there go on with theirs, until it is changed twice. LM_EINVAL: not usable, or key and certificate do not
+ * belong together; LM_ENOMEM, LM_ECRYPTO. On an error the old one stays.
+ */
+int lm_webrtc_set_identity(lm_webrtc *stack, const lm_webrtc_identity *identity);
 
 /* Counters, live; valid as long as the stack. */
 const lm_webrtc_stats *lm_webrtc_get_stats(const lm_webrtc *stack);

@@ -1,5 +1,6 @@
 #include "test/support/memory_stack.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,7 @@ typedef struct memory_stack {
     item *lent; /* the event that the relay looks at */
     lm_ms timeout;
     lm_webrtc_stats stats;
+    char pwd[257];           /* of the last identity that was set */
     lm_webrtc_limits limits; /* the last that were set; sessions open by the test's word alone */
 } memory_stack;
 
@@ -199,6 +201,14 @@ static void stack_set_limits(lm_webrtc *base, const lm_webrtc_limits *limits)
     from(base)->limits = *limits;
 }
 
+static int stack_set_identity(lm_webrtc *base, const lm_webrtc_identity *identity)
+{
+    if (strlen(identity->pwd) < 22)
+        return LM_EINVAL;
+    snprintf(from(base)->pwd, sizeof from(base)->pwd, "%s", identity->pwd);
+    return LM_OK;
+}
+
 lm_webrtc *memory_stack_create(void)
 {
     static const lm_webrtc_ops ops = {
@@ -212,6 +222,7 @@ lm_webrtc *memory_stack_create(void)
         .remote = stack_remote,
         .stats = stack_stats,
         .set_limits = stack_set_limits,
+        .set_identity = stack_set_identity,
     };
     memory_stack *stack = must(calloc(1, sizeof *stack));
     stack->base.ops = &ops;
@@ -301,4 +312,9 @@ void memory_stack_set_timeout(lm_webrtc *stack, lm_ms at)
 const lm_webrtc_limits *memory_stack_limits(const lm_webrtc *stack)
 {
     return &((const memory_stack *)stack)->limits;
+}
+
+const char *memory_stack_pwd(const lm_webrtc *stack)
+{
+    return ((const memory_stack *)stack)->pwd;
 }

@@ -49,4 +49,7 @@ void memory_stack_set_timeout(lm_webrtc *stack, lm_ms at);
 /* What lm_webrtc_set_limits() said last; it keeps no session from being opened. */
 const lm_webrtc_limits *memory_stack_limits(const lm_webrtc *stack);
 
+/* The password that lm_webrtc_set_identity() said last, "" before that. It refuses one that is too short. */
+const char *memory_stack_pwd(const lm_webrtc *stack);
+
 #endif

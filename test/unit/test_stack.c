@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/certificate.h"
 #include "common/error.h"
+#include "common/random.h"
 #include "test/support/data.h"
 #include "test/support/world.h"
 #include "webrtc/dcep.h"
@@ -493,6 +495,75 @@ static void limits_can_be_changed(void **state)
     test_world_destroy(w);
 }
 
+/* A certificate other than the world's, and its fingerprint. */
+static void make_identity(lm_certificate *cert, lm_private_key *key)
+{
+    char cert_pem[LM_CERTIFICATE_PEM_SIZE], key_pem[LM_CERTIFICATE_PEM_SIZE];
+    const char *why;
+    lm_random random = lm_random_system();
+    assert_int_equal(lm_certificate_make(cert_pem, key_pem, &random), LM_OK);
+    assert_int_equal(lm_certificate_parse(cert, cert_pem, strlen(cert_pem), &why), LM_OK);
+    assert_int_equal(lm_private_key_parse(key, key_pem, strlen(key_pem), cert, &random, &why), LM_OK);
+}
+
+static void the_identity_can_be_changed(void **state)
+{
+    record r;
+    test_world *w = make_world(&r, (test_world_config){.seed = 12, .delay = 1});
+    lm_certificate cert, other;
+    lm_private_key key, other_key;
+    (void)state;
+    make_identity(&cert, &key);
+    make_identity(&other, &other_key);
+    test_client *a = add_client(w, &r);
+    assert_true(test_world_await(w, a, TEST_CLIENT_OPEN, 5000));
+
+    lm_webrtc_identity identity = {.ufrag = "newluma",
+                                   .pwd = "another-password-of-22+",
+                                   .cert_der = cert.der,
+                                   .cert_len = cert.der_len,
+                                   .key_der = other_key.der,
+                                   .key_len = other_key.der_len};
+    assert_int_equal(lm_webrtc_set_identity(test_world_stack(w), &identity), LM_EINVAL);
+    identity.key_der = key.der;
+    identity.key_len = key.der_len;
+    identity.pwd = "short";
+    assert_int_equal(lm_webrtc_set_identity(test_world_stack(w), &identity), LM_EINVAL);
+    test_client *b = add_client(w, &r); /* the old one is whole still */
+    assert_true(test_world_await(w, b, TEST_CLIENT_OPEN, 5000));
+
+    identity.pwd = "another-password-of-22+";
+    assert_int_equal(lm_webrtc_set_identity(test_world_stack(w), &identity), LM_OK);
+    assert_int_equal(lm_webrtc_set_identity(test_world_stack(w), &identity), LM_OK); /* is no change */
+    test_client *late = add_client(w, &r);
+    test_client_config config = {
+        .relay_ufrag = identity.ufrag, .relay_pwd = identity.pwd, .fingerprint = cert.fingerprint};
+    test_client *c = test_world_add_client(w, &config);
+    assert_true(test_world_await(w, c, TEST_CLIENT_OPEN, 5000));
+    assert_false(test_world_await(w, late, TEST_CLIENT_HANDSHAKING, 2000)); /* knows the old one alone */
+
+    /* Longer than consent lasts: the checks of those who came with the old one are still good. */
+    test_world_run(w, NULL, NULL, 60000);
+    assert_int_equal(test_client_get_state(a), TEST_CLIENT_OPEN);
+    assert_int_equal(test_client_get_state(b), TEST_CLIENT_OPEN);
+    assert_int_equal(test_client_get_state(c), TEST_CLIENT_OPEN);
+    assert_true(test_client_send(a, test_world_now(w), "0", 1));
+    test_world_run(w, NULL, NULL, 100);
+    assert_int_equal(stats(w)->sessions_open, 3);
+
+    /* With a second change the first one's sessions lose theirs. */
+    identity.pwd = "a-third-password-of-22+";
+    assert_int_equal(lm_webrtc_set_identity(test_world_stack(w), &identity), LM_OK);
+    test_world_run(w, NULL, NULL, 60000);
+    assert_int_equal(stats(w)->sessions_open, 1);
+    assert_int_equal(test_client_get_state(c), TEST_CLIENT_OPEN);
+    test_world_destroy(w);
+    lm_certificate_clear(&cert);
+    lm_certificate_clear(&other);
+    lm_private_key_clear(&key);
+    lm_private_key_clear(&other_key);
+}
+
 static void newcomers_from_one_address_are_rate_limited(void **state)
 {
     record r;
@@ -814,6 +885,7 @@ int main(void)
         cmocka_unit_test(a_client_that_moves_keeps_its_session),
         cmocka_unit_test(newcomers_are_refused_when_all_sessions_are_taken),
         cmocka_unit_test(limits_can_be_changed),
+        cmocka_unit_test(the_identity_can_be_changed),
         cmocka_unit_test(newcomers_from_one_address_are_rate_limited),
         cmocka_unit_test(clients_with_the_same_ufrag_are_told_apart),
         cmocka_unit_test(a_wrong_password_gets_401),
