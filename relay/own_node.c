@@ -19,6 +19,15 @@ int lm_own_node_init(lm_own_node *own, const lm_node_config *config, const uint8
     return memcmp(nk, config->nk, sizeof nk) == 0 ? LM_OK : LM_EINVAL;
 }
 
+int lm_own_node_set_config(lm_own_node *own, const lm_node_config *config)
+{
+    if (memcmp(own->config.nk, config->nk, sizeof config->nk) != 0)
+        return LM_EINVAL;
+    own->config = *config;
+    lm_node_record_clear(&own->record); /* record_seq stays: the next record has to replace it */
+    return LM_OK;
+}
+
 void lm_own_node_clear(lm_own_node *own)
 {
     lm_node_record_clear(&own->record);

@@ -25,6 +25,10 @@ typedef struct lm_own_node {
 /* Fills *own from config and seed (both copied). LM_EINVAL: config->nk is not the seed's public key. */
 int lm_own_node_init(lm_own_node *own, const lm_node_config *config, const uint8_t seed[32]);
 
+/* Puts another config (copied) of the same node in its place; the next record has it. LM_EINVAL: another nk.
+ */
+int lm_own_node_set_config(lm_own_node *own, const lm_node_config *config);
+
 /* Frees the record and wipes the keys. */
 void lm_own_node_clear(lm_own_node *own);
 

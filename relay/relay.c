@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/error.h"
 #include "relay/messages.h"
@@ -69,6 +70,24 @@ void lm_relay_destroy(lm_relay *relay)
 void lm_relay_set_unix_time(lm_relay *relay, lm_ms now, uint64_t unix_ms)
 {
     lm_own_node_set_unix_time(&relay->node, now, unix_ms);
+}
+
+int lm_relay_reconfigure(lm_relay *relay, const lm_relay_change *change)
+{
+    int result = check_limits(&change->limits);
+    if (result == LM_OK && memcmp(change->node.nk, relay->node.config.nk, sizeof change->node.nk) != 0)
+        result = LM_EINVAL;
+    if (result == LM_OK)
+        result = lm_webrtc_set_identity(relay->stack, &change->identity);
+    if (result != LM_OK)
+        return result;
+    /* From here on nothing can fail. */
+    (void)lm_own_node_set_config(&relay->node, &change->node);
+    relay->limits = change->limits;
+    relay->rooms.room_size = change->limits.room_size;
+    if (!relay->draining)
+        lm_webrtc_set_limits(relay->stack, &change->stack);
+    return LM_OK;
 }
 
 int lm_relay_input(lm_relay *relay, lm_ms now, const lm_dgram *in)

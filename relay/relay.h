@@ -38,6 +38,14 @@ typedef struct lm_relay_config {
     const lm_log *log; /* may be NULL; borrowed for the relay's life */
 } lm_relay_config;
 
+/* What can change while a relay runs; all copied. */
+typedef struct lm_relay_change {
+    lm_relay_limits limits;
+    lm_webrtc_limits stack;
+    lm_node_config node; /* of the same node key */
+    lm_webrtc_identity identity;
+} lm_relay_change;
+
 typedef struct lm_relay lm_relay;
 
 /*
@@ -54,6 +62,13 @@ void lm_relay_destroy(lm_relay *relay);
  * before the first input and whenever the clock may have been set.
  */
 void lm_relay_set_unix_time(lm_relay *relay, lm_ms now, uint64_t unix_ms);
+
+/*
+ * Changes all of it or, on an error, nothing. Rooms and sessions that are there stay, even above new limits.
+ * LM_EINVAL: a limit that must not be 0, another node's config, or an identity that is not usable; LM_ENOMEM,
+ * LM_ECRYPTO.
+ */
+int lm_relay_reconfigure(lm_relay *relay, const lm_relay_change *change);
 
 /* As lm_webrtc_input(): one datagram, borrowed. */
 int lm_relay_input(lm_relay *relay, lm_ms now, const lm_dgram *in);

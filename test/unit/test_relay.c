@@ -429,6 +429,62 @@ static void drains_with_a_word(void **state)
     stop(&world);
 }
 
+static void changes_all_or_nothing(void **state)
+{
+    relay_world world;
+    uint8_t seed[32];
+    lm_relay_change change = {.stack = {.max_sessions = 7, .session_rate = 8, .session_burst = 9},
+                              .identity = {.ufrag = "luma", .pwd = "a-password-of-22-chars"}};
+    (void)state;
+    start(&world);
+    lm_session_id a = greet(&world, 1), b = greet(&world, 2), c = greet(&world, 3);
+    memory_stack_discard(world.stack, a);
+    memory_stack_discard(world.stack, b);
+    memory_stack_discard(world.stack, c);
+    relay_world_say(&world, a, "{\"action\":\"nodes\"}");
+    assert_non_null(strstr(memory_stack_take(world.stack, a), "203.0.113.10"));
+    relay_world_say(&world, a, "{\"action\":\"join\",\"room\":\"" ROOM "\"}");
+    relay_world_say(&world, b, "{\"action\":\"join\",\"room\":\"" ROOM "\"}");
+    memory_stack_discard(world.stack, a);
+
+    test_node(&change.node, seed);
+    assert_int_equal(lm_addr_parse_ip(&change.node.ip, "203.0.113.99", 0), LM_OK);
+    lm_relay_limits_default(&change.limits);
+    change.limits.room_size = 0;
+    assert_int_equal(lm_relay_reconfigure(world.relay, &change), LM_EINVAL);
+    change.limits.room_size = 2;
+    change.node.nk[0] ^= 1;
+    assert_int_equal(lm_relay_reconfigure(world.relay, &change), LM_EINVAL);
+    change.node.nk[0] ^= 1;
+    change.identity.pwd = "short";
+    assert_int_equal(lm_relay_reconfigure(world.relay, &change), LM_EINVAL);
+    assert_string_equal(memory_stack_pwd(world.stack), "");
+    assert_int_not_equal(memory_stack_limits(world.stack)->max_sessions, 7);
+    relay_world_say(&world, a, "{\"action\":\"nodes\"}");
+    assert_non_null(strstr(memory_stack_take(world.stack, a), "203.0.113.10"));
+
+    change.identity.pwd = "a-password-of-22-chars";
+    change.limits.message_rate = 1;
+    change.limits.message_burst = 1;
+    assert_int_equal(lm_relay_reconfigure(world.relay, &change), LM_OK);
+    assert_string_equal(memory_stack_pwd(world.stack), "a-password-of-22-chars");
+    assert_int_equal(memory_stack_limits(world.stack)->max_sessions, 7);
+    assert_int_equal(memory_stack_limits(world.stack)->session_rate, 8);
+    relay_world_say(&world, a, "{\"action\":\"nodes\"}");
+    assert_non_null(strstr(memory_stack_take(world.stack, a), "203.0.113.99"));
+    relay_world_say(&world, a, "{\"action\":\"nodes\"}");
+    assert_non_null(strstr(memory_stack_take(world.stack, a), "rate-limited"));
+    relay_world_say(&world, c, "{\"action\":\"join\",\"room\":\"" ROOM "\"}");
+    assert_non_null(strstr(memory_stack_take(world.stack, c), "room-full"));
+    expect_sound(&world);
+
+    /* A relay that drains goes on refusing newcomers. */
+    lm_relay_drain(world.relay, world.now);
+    assert_int_equal(lm_relay_reconfigure(world.relay, &change), LM_OK);
+    assert_int_equal(memory_stack_limits(world.stack)->max_sessions, 0);
+    stop(&world);
+}
+
 typedef struct visited {
     size_t count;
     uint64_t hellos, bad_json, rooms, drops, closes;
@@ -542,6 +598,7 @@ int main(void)
         cmocka_unit_test(shuts_down_with_a_word),
         cmocka_unit_test(signals_are_timed),
         cmocka_unit_test(drains_with_a_word),
+        cmocka_unit_test(changes_all_or_nothing),
         cmocka_unit_test(reports_every_counter),
         cmocka_unit_test(a_broken_generator_gives_nobody_away),
     };
