@@ -363,9 +363,11 @@ int lm_identity_load(lm_identity *identity, const lm_identity_config *config, lm
         snprintf(loaded.ice_pwd, sizeof loaded.ice_pwd, "%s", config->ice_pwd);
 
     const char *const paths[] = {set.file[CERT].path, set.file[KEY].path, set.file[NODE_KEY].path};
-    result = lm_dir_lock_take(&lock, paths, sizeof paths / sizeof paths[0], error);
+    /* Who makes nothing needs no lock, and a relay that runs must not wait for one. */
+    if (!config->read_only)
+        result = lm_dir_lock_take(&lock, paths, sizeof paths / sizeof paths[0], error);
     if (result == LM_OK)
-        result = load_locked(&loaded, &set, lock.held, config);
+        result = load_locked(&loaded, &set, lock.held || config->read_only, config);
     lm_dir_lock_release(&lock);
 
     if (result == LM_OK) {

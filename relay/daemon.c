@@ -1,6 +1,7 @@
 #include "relay/daemon.h"
 
 #include <signal.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,14 +17,14 @@
 /* How often an end that waits for the last sessions looks whether they have gone, in ms. */
 #define DRAIN_LOOK 50
 
-static const int signal_numbers[] = {SIGINT, SIGTERM, SIGUSR1};
+static const int signal_numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
 #define SIGNALS (sizeof signal_numbers / sizeof signal_numbers[0])
 
 typedef struct daemon {
-    const lm_settings *settings;
-    const lm_identity *identity;
-    const lm_node_config *config;
-    const lm_log *log;
+    lm_configuration *configuration;
+    const lm_settings *settings; /* the configuration's */
+    const lm_settings_source *source;
+    lm_log *log;
     uv_loop_t loop;
     uv_signal_t signals[SIGNALS];
     bool stopping;
@@ -71,10 +72,79 @@ static void begin_to_stop(daemon_state *d, int number)
     uv_timer_start(&d->drain, on_drain, 0, DRAIN_LOOK);
 }
 
+static void fill_report(void *ctx, lm_report *report)
+{
+    const daemon_state *d = ctx;
+    report->version = LM_VERSION;
+    report->started_unix_ms = d->started_unix_ms;
+    report->uptime_ms = uv_now(&d->loop) - d->started;
+    lm_service_report(d->service, report);
+    lm_process_stats_read(&report->process);
+}
+
+static int prepare_pages(daemon_state *d, lm_pages *pages, const lm_configuration *configuration,
+                         lm_error_text *error)
+{
+    int result = lm_pages_init(pages, &configuration->node, d->settings->demo ? &d->demo : NULL);
+    if (result == LM_OK)
+        result = lm_pages_set_status(pages, &configuration->node, &d->status);
+    if (result == LM_OK)
+        result = lm_pages_set_report(pages, &(lm_report_source){.get = fill_report, .ctx = d});
+    if (result != LM_OK)
+        return lm_error_text_set(error, result, "the pages cannot be prepared: %s", lm_strerror(result));
+    return LM_OK;
+}
+
+/* Everything that can fail comes before the first thing that changes. */
+static int change(daemon_state *d, lm_configuration *fresh, lm_error_text *error)
+{
+    lm_pages pages = {0};
+    int result = LM_OK;
+    if (d->health != NULL)
+        result = prepare_pages(d, &pages, fresh, error);
+    if (result == LM_OK)
+        result = lm_service_reconfigure(d->service, &fresh->settings, &fresh->identity, &fresh->node, error);
+    if (result != LM_OK) {
+        lm_pages_clear(&pages);
+        return result;
+    }
+    if (d->health != NULL) {
+        lm_pages_clear(&d->pages);
+        d->pages = pages;
+    }
+    lm_configuration_clear(d->configuration);
+    *d->configuration = *fresh;
+    d->log->level = d->settings->log_level;
+    d->log->addresses = (lm_log_addresses)d->settings->log_addresses;
+    return LM_OK;
+}
+
+static void reload(daemon_state *d)
+{
+    static lm_configuration fresh; /* too large for the stack, and there is one daemon */
+    char kept[LM_SETTINGS_KEPT_SIZE];
+    lm_error_text error = {""};
+    int result = lm_configuration_reload(&fresh, d->configuration, d->source, kept, d->log, &error);
+    if (result == LM_OK && (result = change(d, &fresh, &error)) != LM_OK)
+        lm_configuration_clear(&fresh);
+    if (result != LM_OK) {
+        LM_LOGE(d->log, "SIGHUP: nothing is changed: %s", error.text);
+        return;
+    }
+    sodium_memzero(&fresh, sizeof fresh); /* what it owned is the configuration's now */
+    if (kept[0] != '\0')
+        LM_LOGW(d->log, "SIGHUP: %s: a change of this needs a restart", kept);
+    LM_LOGI(d->log, "SIGHUP: settings, certificate and secrets are read again");
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
     daemon_state *d = handle->data;
     switch (number) {
+    case SIGHUP:
+        if (!d->stopping)
+            reload(d);
+        break;
     case SIGUSR1:
         if (d->service == NULL)
             break; /* it has stopped */
@@ -107,16 +177,6 @@ static uint64_t unix_ms(void)
     return uv_gettimeofday(&now) == 0 ? (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_usec / 1000 : 0;
 }
 
-static void fill_report(void *ctx, lm_report *report)
-{
-    const daemon_state *d = ctx;
-    report->version = LM_VERSION;
-    report->started_unix_ms = d->started_unix_ms;
-    report->uptime_ms = uv_now(&d->loop) - d->started;
-    lm_service_report(d->service, report);
-    lm_process_stats_read(&report->process);
-}
-
 static int start_health(daemon_state *d, lm_error_text *error)
 {
     if (d->settings->health_listen.family == LM_AF_NONE)
@@ -124,16 +184,12 @@ static int start_health(daemon_state *d, lm_error_text *error)
     d->demo.demo_html = (lm_page_file){lm_demo_html, lm_demo_html_len};
     d->demo.demo_js = (lm_page_file){lm_demo_js, lm_demo_js_len};
     d->demo.lumamesh_js = (lm_page_file){lm_lumamesh_js, lm_lumamesh_js_len};
-    int result = lm_pages_init(&d->pages, d->config, d->settings->demo ? &d->demo : NULL);
     d->status.status_html = (lm_page_file){lm_status_html, lm_status_html_len};
     d->status.status_js = (lm_page_file){lm_status_js, lm_status_js_len};
     d->status.plots_js = (lm_page_file){lm_plots_js, lm_plots_js_len};
-    if (result == LM_OK)
-        result = lm_pages_set_status(&d->pages, d->config, &d->status);
-    if (result == LM_OK)
-        result = lm_pages_set_report(&d->pages, &(lm_report_source){.get = fill_report, .ctx = d});
+    int result = prepare_pages(d, &d->pages, d->configuration, error);
     if (result != LM_OK)
-        return lm_error_text_set(error, result, "the pages cannot be prepared: %s", lm_strerror(result));
+        return result;
     lm_health_config health = {.listen = d->settings->health_listen, .pages = &d->pages, .log = d->log};
     result = lm_health_start(&d->health, &d->loop, &health, error);
     return result;
@@ -171,10 +227,11 @@ static void close_handle(uv_handle_t *handle, void *ctx)
         uv_close(handle, NULL);
 }
 
-int lm_daemon_run(const lm_settings *settings, const lm_identity *identity, const lm_node_config *config,
-                  const lm_log *log, lm_error_text *error)
+int lm_daemon_run(lm_configuration *configuration, const lm_settings_source *source, lm_log *log,
+                  lm_error_text *error)
 {
-    daemon_state d = {.settings = settings, .identity = identity, .config = config, .log = log};
+    daemon_state d = {
+        .configuration = configuration, .settings = &configuration->settings, .source = source, .log = log};
     if (uv_loop_init(&d.loop) != 0)
         return lm_error_text_set(error, LM_EIO, "the event loop cannot be made");
     d.started_unix_ms = unix_ms();
@@ -183,7 +240,8 @@ int lm_daemon_run(const lm_settings *settings, const lm_identity *identity, cons
     d.drain.data = &d;
     int result = start_signals(&d, error);
     if (result == LM_OK)
-        result = lm_service_start(&d.service, &d.loop, settings, identity, config, log, error);
+        result = lm_service_start(&d.service, &d.loop, d.settings, &configuration->identity,
+                                  &configuration->node, log, error);
     if (result == LM_OK)
         result = start_health(&d, error);
     if (result == LM_OK) {

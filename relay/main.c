@@ -6,12 +6,9 @@
 #include <sys/time.h>
 
 #include "common/error.h"
-#include "common/identity.h"
-#include "common/random.h"
 #include "relay/daemon.h"
 #include "relay/log_line.h"
 #include "relay/memory_bound.h"
-#include "relay/settings.h"
 #include "relay/status_command.h"
 
 enum { EXIT_USAGE = 2 };
@@ -22,15 +19,15 @@ static const char *get_environment(void *ctx, const char *name)
     return getenv(name);
 }
 
-/* ctx: lm_log_format */
+/* ctx: the settings, which may change */
 static void log_to_stderr(void *ctx, lm_log_level level, const char *text)
 {
-    const lm_log_format *format = ctx;
+    const lm_settings *settings = ctx;
     char line[LM_LOG_LINE_SIZE];
     struct timeval now;
     gettimeofday(&now, NULL);
     uint64_t unix_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_usec / 1000;
-    size_t len = lm_log_line(line, *format, unix_ms, level, text);
+    size_t len = lm_log_line(line, (lm_log_format)settings->log_format, unix_ms, level, text);
     fwrite(line, 1, len, stderr); /* stderr is not buffered: a line is one write */
 }
 
@@ -83,62 +80,53 @@ static int explain(const lm_settings *settings, const lm_settings_source *source
 
 int main(int argc, char **argv)
 {
-    static lm_settings settings;
+    static lm_configuration configuration;
+    lm_settings *settings = &configuration.settings;
     lm_error_text error = {""};
-    lm_identity identity = {0};
-    lm_node_config config;
     lm_status_arguments status;
     bool ask_status = argc > 1 && strcmp(argv[1], "status") == 0;
 
     if (ask_status && lm_status_arguments_take(&status, &argc, argv, &error) != LM_OK)
         return fail(&error, EXIT_USAGE);
     const lm_settings_source source = {.argc = argc, .argv = argv, .get = get_environment};
-    if (lm_settings_read(&settings, &source, &error) != LM_OK)
-        return fail(&error, settings.command == LM_COMMAND_CHECK_CONFIG ? EXIT_FAILURE : EXIT_USAGE);
-    if (settings.command == LM_COMMAND_HELP) {
+    if (lm_settings_read(settings, &source, &error) != LM_OK)
+        return fail(&error, settings->command == LM_COMMAND_CHECK_CONFIG ? EXIT_FAILURE : EXIT_USAGE);
+    if (settings->command == LM_COMMAND_HELP) {
         lm_settings_print_help(stdout);
         return EXIT_SUCCESS;
     }
-    if (settings.command == LM_COMMAND_VERSION) {
+    if (settings->command == LM_COMMAND_VERSION) {
         puts("lumamesh-relay " LM_VERSION);
         return EXIT_SUCCESS;
     }
 
     if (ask_status) {
-        const lm_addr *health = status.health.family != LM_AF_NONE ? &status.health : &settings.health_listen;
+        const lm_addr *health =
+            status.health.family != LM_AF_NONE ? &status.health : &settings->health_listen;
         return lm_status_print(health, status.json, &error) == LM_OK ? EXIT_SUCCESS
                                                                      : fail(&error, EXIT_FAILURE);
     }
 
-    lm_log_format format = (lm_log_format)settings.log_format;
-    lm_log log = {.level = settings.log_level,
-                  .addresses = (lm_log_addresses)settings.log_addresses,
+    lm_log log = {.level = settings->log_level,
+                  .addresses = (lm_log_addresses)settings->log_addresses,
                   .handler = log_to_stderr,
-                  .ctx = &format};
+                  .ctx = settings};
     if (sodium_init() < 0) {
         lm_error_text_set(&error, LM_ECRYPTO, "the system gives no random numbers");
         return fail(&error, EXIT_FAILURE);
     }
-    lm_identity_config identity_config = {.state_dir = settings.state_dir,
-                                          .cert_file = settings.cert_file,
-                                          .key_file = settings.key_file,
-                                          .node_key_file = settings.node_key,
-                                          .ice_pwd = settings.ice_pwd,
-                                          .read_only = settings.command == LM_COMMAND_CHECK_CONFIG,
-                                          .random = lm_random_system(),
-                                          .log = &log};
-    int result = lm_identity_load(&identity, &identity_config, &error);
-    if (settings.command == LM_COMMAND_CHECK_CONFIG) {
+    bool check = settings->command == LM_COMMAND_CHECK_CONFIG;
+    int result = lm_configuration_load(&configuration, check, &log, &error);
+    if (check) {
         if (result == LM_ENOTFOUND)
             printf("%s\n", error.text); /* nothing wrong: it is made when it is needed */
         if (result == LM_OK || result == LM_ENOTFOUND)
-            result = explain(&settings, &source, &error);
+            result = explain(settings, &source, &error);
     } else if (result == LM_OK) {
-        lm_settings_node_config(&settings, &identity, &config);
-        result = print_config(&settings, &config, identity.created, &error);
+        result = print_config(settings, &configuration.node, configuration.identity.created, &error);
     }
-    if (result == LM_OK && settings.command == LM_COMMAND_RUN)
-        result = lm_daemon_run(&settings, &identity, &config, &log, &error);
-    lm_identity_clear(&identity);
+    if (result == LM_OK && settings->command == LM_COMMAND_RUN)
+        result = lm_daemon_run(&configuration, &source, &log, &error);
+    lm_configuration_clear(&configuration);
     return result == LM_OK ? EXIT_SUCCESS : fail(&error, EXIT_FAILURE);
 }

@@ -93,6 +93,15 @@ static void on_upkeep(uv_timer_t *timer)
     give_memory_back(timer->data);
 }
 
+static lm_relay_limits relay_limits(const lm_settings *settings)
+{
+    return (lm_relay_limits){.room_size = settings->max_room_size,
+                             .rooms_per_session = settings->max_rooms_per_session,
+                             .message_rate = settings->message_rate,
+                             .message_burst = MESSAGE_BURST,
+                             .resume = (lm_ms)settings->resume_seconds * 1000};
+}
+
 static int make_relay(lm_service *s, const lm_settings *settings, const lm_identity *identity,
                       const lm_node_config *config)
 {
@@ -108,14 +117,8 @@ static int make_relay(lm_service *s, const lm_settings *settings, const lm_ident
                                     .cookie_threshold = COOKIE_THRESHOLD,
                                     .random = lm_random_system(),
                                     .log = s->log};
-    lm_relay_config relay_config = {.limits = {.room_size = settings->max_room_size,
-                                               .rooms_per_session = settings->max_rooms_per_session,
-                                               .message_rate = settings->message_rate,
-                                               .message_burst = MESSAGE_BURST,
-                                               .resume = (lm_ms)settings->resume_seconds * 1000},
-                                    .node = *config,
-                                    .random = lm_random_system(),
-                                    .log = s->log};
+    lm_relay_config relay_config = {
+        .limits = relay_limits(settings), .node = *config, .random = lm_random_system(), .log = s->log};
     lm_webrtc *stack;
     memcpy(relay_config.node_seed, identity->node_seed, sizeof relay_config.node_seed);
     int result = lm_stack_create(&stack, &stack_config);
@@ -163,6 +166,26 @@ int lm_service_start(lm_service **service, uv_loop_t *loop, const lm_settings *s
 uint16_t lm_service_port(const lm_service *s)
 {
     return lm_udp_port(s->udp);
+}
+
+int lm_service_reconfigure(lm_service *s, const lm_settings *settings, const lm_identity *identity,
+                           const lm_node_config *config, lm_error_text *error)
+{
+    const lm_relay_change change = {.limits = relay_limits(settings),
+                                    .stack = {.max_sessions = settings->max_sessions,
+                                              .session_rate = settings->session_rate,
+                                              .session_burst = SESSION_BURST},
+                                    .node = *config,
+                                    .identity = {.ufrag = config->ufrag,
+                                                 .pwd = config->pwd,
+                                                 .cert_der = identity->cert.der,
+                                                 .cert_len = identity->cert.der_len,
+                                                 .key_der = identity->key.der,
+                                                 .key_len = identity->key.der_len}};
+    int result = lm_relay_reconfigure(s->relay, &change);
+    return result == LM_OK
+               ? LM_OK
+               : lm_error_text_set(error, result, "the relay cannot be changed: %s", lm_strerror(result));
 }
 
 void lm_service_drain(lm_service *s)

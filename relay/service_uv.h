@@ -24,6 +24,11 @@ int lm_service_start(lm_service **service, uv_loop_t *loop, const lm_settings *s
 /* The UDP port that is open. */
 uint16_t lm_service_port(const lm_service *service);
 
+/* Changes what can change while it runs, as lm_relay_reconfigure(): all or nothing, with a line that says
+ * why. */
+int lm_service_reconfigure(lm_service *service, const lm_settings *settings, const lm_identity *identity,
+                           const lm_node_config *config, lm_error_text *error);
+
 /* Refuses newcomers and tells the clients, as lm_relay_drain(). */
 void lm_service_drain(lm_service *service);
 

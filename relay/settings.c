@@ -181,6 +181,22 @@ void lm_settings_print_help(FILE *out)
     lm_options_print_help(out, table, ROWS);
 }
 
+void lm_settings_keep_fixed(lm_settings *settings, const lm_settings *running,
+                            char kept[LM_SETTINGS_KEPT_SIZE])
+{
+    size_t len = 0;
+    kept[0] = '\0';
+    /* The whole fields compare: they are zeroed before they are parsed. */
+#define LM_X(name, field)                                                                                  \
+    if (memcmp(&settings->field, &running->field, sizeof settings->field) != 0) {                          \
+        len +=                                                                                             \
+            (size_t)snprintf(kept + len, LM_SETTINGS_KEPT_SIZE - len, "%s%s", len > 0 ? ", " : "", #name); \
+        memcpy(&settings->field, &running->field, sizeof settings->field);                                 \
+    }
+    LM_SETTINGS_FIXED(LM_X)
+#undef LM_X
+}
+
 _Static_assert(LM_ICE_PWD_MAX == LM_IDENTITY_ICE_PWD_MAX, "one limit for ICE passwords");
 
 void lm_settings_node_config(const lm_settings *settings, const lm_identity *identity, lm_node_config *config)

@@ -73,6 +73,21 @@ int lm_settings_read(lm_settings *settings, const lm_settings_source *source, lm
 /* Reads them once more and writes each with its value and where that comes from; secrets are hidden. */
 int lm_settings_explain(FILE *out, const lm_settings_source *source, lm_error_text *error);
 
+/*
+ * The settings that hold for as long as a relay runs, as X(name, field): its ports are open, and others know
+ * its directory.
+ */
+#define LM_SETTINGS_FIXED(X)        \
+    X(UDP_PORT, udp_port)           \
+    X(HEALTH_LISTEN, health_listen) \
+    X(DEMO, demo)                   \
+    X(STATE_DIR, state_dir)
+#define LM_SETTINGS_KEPT_SIZE 128 /* room for all their names */
+
+/* Takes over the fixed ones from `running`; names those that were different in kept: "UDP_PORT, DEMO". */
+void lm_settings_keep_fixed(lm_settings *settings, const lm_settings *running,
+                            char kept[LM_SETTINGS_KEPT_SIZE]);
+
 /* Writes the text of --help. */
 void lm_settings_print_help(FILE *out);
 

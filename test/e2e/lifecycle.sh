@@ -129,5 +129,55 @@ send_home
 kill -INT "$pid" 2>/dev/null
 check 'SIGINT ends it' ends_well 2
 
+# ---- changing while it runs
+
+pwd_a=abcdefghijklmnopqrstuvwxyz
+pwd_b=zyxwvutsrqponmlkjihgfedcba
+echo "LOG_LEVEL=debug
+ICE_PWD=$pwd_a" >"$dir/relay.env"
+check 'it starts with a file' start CONFIG="$dir/relay.env" DRAIN_SECONDS=0 LOG_LEVEL=
+old_blob=$blob
+check 'five clients come' invite
+before=$(cksum <"$dir/server.crt")
+
+hup() {
+    : >"$dir/log"
+    kill -HUP "$pid"
+    within 5 logged "$1"
+}
+echo 'MAX_SESSIONS=many' >"$dir/relay.env"
+check 'SIGHUP with a broken file changes nothing' hup "nothing is changed: $dir/relay.env:1: MAX_SESSIONS"
+check '... and newcomers come in as before' newcomers
+mv "$dir/node.key" "$dir/node.key.away"
+echo "ICE_PWD=$pwd_b" >"$dir/relay.env"
+check 'SIGHUP with a part of the identity missing changes nothing' hup "nothing is changed: $dir/node.key is missing"
+mv "$dir/node.key.away" "$dir/node.key"
+check '... and newcomers still come in as before' newcomers
+
+echo "ICE_PWD=$pwd_b
+STATE_DIR=/nowhere
+LOG_FORMAT=json" >"$dir/relay.env"
+check 'SIGHUP reads the file again' hup '"msg":"SIGHUP: settings, certificate and secrets are read again"'
+check '... what the environment says goes before it' eval '! logged STATE_DIR'
+check '... who knows the old password alone stays outside' eval '! newcomers'
+blob=$(env -i STATE_DIR="$dir" UDP_PORT=$port CONFIG="$dir/relay.env" "$relay" --print-blob)
+check '... who knows the new one comes in' newcomers
+
+mkdir "$dir/other"
+env -i STATE_DIR="$dir/other" "$relay" --print-blob >/dev/null
+cp "$dir/other/server.crt" "$dir/other/server.key" "$dir"
+printf 'ICE_PWD=%s\nDEMO=0\nHEALTH_LISTEN=127.0.0.1:1\nLOG_LEVEL=warn\n' $pwd_b >"$dir/relay.env"
+check 'SIGHUP names what needs a restart' hup 'HEALTH_LISTEN: a change of this needs a restart'
+sleep 0.2
+check '... and LOG_LEVEL is in force' eval '! logged "read again"'
+check 'there is another certificate' test "$(cksum <"$dir/server.crt")" != "$before"
+check '... which who knows the old one does not accept' eval '! newcomers'
+blob=$(env -i STATE_DIR="$dir" UDP_PORT=$port CONFIG="$dir/relay.env" "$relay" --print-blob)
+check '... and who knows the new one does' newcomers
+check '... while the five are there still' kill -0 "$guests"
+send_home
+kill -TERM "$pid"
+check 'it ends with status 0' ends_well 3
+
 echo "1..$tests"
 [ "$failed" = 0 ]

@@ -1,0 +1,47 @@
+#include "relay/configuration.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#include "common/error.h"
+#include "common/random.h"
+
+int lm_configuration_load(lm_configuration *c, bool read_only, const lm_log *log, lm_error_text *error)
+{
+    const lm_identity_config identity = {.state_dir = c->settings.state_dir,
+                                         .cert_file = c->settings.cert_file,
+                                         .key_file = c->settings.key_file,
+                                         .node_key_file = c->settings.node_key,
+                                         .ice_pwd = c->settings.ice_pwd,
+                                         .read_only = read_only,
+                                         .random = lm_random_system(),
+                                         .log = log};
+    int result = lm_identity_load(&c->identity, &identity, error);
+    if (result == LM_OK)
+        lm_settings_node_config(&c->settings, &c->identity, &c->node);
+    return result;
+}
+
+int lm_configuration_reload(lm_configuration *fresh, const lm_configuration *running,
+                            const lm_settings_source *source, char kept[LM_SETTINGS_KEPT_SIZE],
+                            const lm_log *log, lm_error_text *error)
+{
+    memset(fresh, 0, sizeof *fresh);
+    int result = lm_settings_read(&fresh->settings, source, error);
+    if (result == LM_OK) {
+        lm_settings_keep_fixed(&fresh->settings, &running->settings, kept);
+        result = lm_configuration_load(fresh, true, log, error);
+    }
+    if (result == LM_OK && memcmp(fresh->node.nk, running->node.nk, sizeof fresh->node.nk) != 0)
+        result = lm_error_text_set(error, LM_EINVAL, "%s holds the key of another node: that needs a restart",
+                                   fresh->settings.node_key);
+    if (result != LM_OK)
+        lm_configuration_clear(fresh);
+    return result;
+}
+
+void lm_configuration_clear(lm_configuration *c)
+{
+    lm_identity_clear(&c->identity);
+    sodium_memzero(c, sizeof *c);
+}
