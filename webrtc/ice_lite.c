@@ -66,6 +66,9 @@ static void add_error(lm_stun_builder *b, lm_ice_verdict verdict, const lm_stun_
     case LM_ICE_FULL:
         lm_stun_add_error(b, 486, "Relay Full");
         break;
+    case LM_ICE_GONE:
+        lm_stun_add_error(b, LM_ICE_GONE_ERROR, "Session Over");
+        break;
     case LM_ICE_CONFLICT:
         lm_stun_add_error(b, 487, "Role Conflict");
         break;
@@ -90,7 +93,7 @@ int lm_ice_lite_answer(const lm_ice_credentials *credentials, lm_ice_verdict ver
      * RFC 8489 section 9.1.3: whoever passed the integrity check gets an answer with integrity, no one else.
      */
     if (verdict == LM_ICE_VALID || verdict == LM_ICE_CONFLICT || verdict == LM_ICE_FULL ||
-        (verdict == LM_ICE_UNKNOWN && request->username != NULL))
+        verdict == LM_ICE_GONE || (verdict == LM_ICE_UNKNOWN && request->username != NULL))
         lm_stun_add_integrity(&b, credentials->pwd);
     return lm_stun_finish(&b);
 }

@@ -28,6 +28,12 @@ typedef struct lm_ice_credentials {
     const char *pwd;   /* borrowed */
 } lm_ice_credentials;
 
+/*
+ * Error for a client whose session is over: "Forbidden", as a revoked consent (RFC 7675 section 5.2 has no
+ * error of its own). Chromium gives the connection up at the first one; Firefox takes any error for silence.
+ */
+#define LM_ICE_GONE_ERROR 403
+
 /* What a Binding request turned out to be. */
 typedef enum lm_ice_verdict {
     LM_ICE_VALID,       /* a check of a client, with good integrity */
@@ -37,10 +43,14 @@ typedef enum lm_ice_verdict {
     LM_ICE_WRONG_MAC,   /* 401: wrong integrity */
     LM_ICE_UNKNOWN,     /* 420: unknown comprehension-required attributes */
     LM_ICE_CONFLICT,    /* 487: the client says that it is controlled; a lite agent cannot control */
-    LM_ICE_FULL         /* 486: valid, but the caller has no place for a new session */
+    LM_ICE_FULL,        /* 486: valid, but the caller has no place for a new session */
+    LM_ICE_GONE         /* 403: valid, but the caller knows that this client's session is over */
 } lm_ice_verdict;
 
-/* Judges a Binding request (RFC 8445 section 7.3, RFC 8489 section 9.1.3). Never gives LM_ICE_FULL. */
+/*
+ * Judges a Binding request (RFC 8445 section 7.3, RFC 8489 section 9.1.3). Gives neither LM_ICE_FULL nor
+ * LM_ICE_GONE.
+ */
 lm_ice_verdict lm_ice_lite_judge(const lm_ice_credentials *credentials, const lm_stun_msg *request);
 
 /* Writes the key of the client that sent a valid check; returns its length, at most LM_ICE_CLIENT_KEY_MAX. */

@@ -122,6 +122,17 @@ void lm_session_end(lm_session *s, lm_close_reason reason)
     lm_session_unsettle(s);
 }
 
+bool lm_session_is_spent(const lm_session *s)
+{
+    return s->zombie || s->dtls != NULL;
+}
+
+static void end_as_zombie(lm_session *s)
+{
+    s->zombie = true;
+    lm_session_end(s, LM_CLOSE_HANDSHAKE);
+}
+
 /* --- paths --- */
 
 static void forget_path(lm_session *s, lm_path *path)
@@ -173,6 +184,8 @@ int lm_session_check(lm_session *s, lm_ms now, const lm_addr *remote, const lm_a
         s->route = path;
         s->nominated = s->nominated || use_candidate;
     }
+    if (!s->hello && now >= s->created + LM_SESSION_HELLO_TIMEOUT)
+        end_as_zombie(s);
     return LM_OK;
 }
 
@@ -398,6 +411,15 @@ static void read_records(lm_session *s)
 }
 
 /*
+ * True for a record of an epoch after the first, which is encrypted (RFC 6347 section 4.1): its sender takes
+ * itself to be connected.
+ */
+static bool has_keys(const uint8_t *data, size_t len)
+{
+    return len >= LM_DTLS_RECORD_HEADER_LEN && (data[3] != 0 || data[4] != 0);
+}
+
+/*
  * A ClientHello opens the handshake, and nothing else does. A handshake costs CPU, 40 kB, and some 700 bytes
  * to an address that may be forged, since the ICE password is in every config: while many are half open, a
  * client has to show first, by a cookie, that it receives what is sent to it.
@@ -406,10 +428,16 @@ static bool start_dtls(lm_session *s, const lm_path *path, const uint8_t *data, 
 {
     uint8_t answer[LM_HELLO_VERIFY_LEN];
     lm_hello_cookie_verdict verdict = LM_HELLO_COOKIE_GOOD;
+    if (has_keys(data, len)) {
+        s->env->stats.drops.zombie++;
+        end_as_zombie(s);
+        return false;
+    }
     if (!lm_client_hello_is(data, len)) {
         s->env->stats.drops.dtls_malformed++;
         return false;
     }
+    s->hello = true;
     if (s->env->half_open >= s->env->cookie_threshold)
         verdict = lm_hello_cookie_judge(&s->env->cookie, s->now, &path->ends.remote, data, len, answer);
     if (verdict != LM_HELLO_COOKIE_GOOD) {

@@ -29,6 +29,13 @@
 /* A session whose channel is not open after so long, in ms, is ended. */
 #define LM_SESSION_OPEN_TIMEOUT 30000
 
+/*
+ * A client that checks is here to connect, and a browser does so as soon as its first check is answered. One
+ * whose checks come without a ClientHello for so long, in ms, is connected to a relay that is no more: this
+ * one, before it was restarted. Browsers send some seven ClientHellos in this time if they are lost.
+ */
+#define LM_SESSION_HELLO_TIMEOUT 4000
+
 /* The label of the one channel. */
 #define LM_SESSION_LABEL "signal"
 
@@ -71,6 +78,8 @@ struct lm_session {
     lm_path *route; /* where datagrams go: the nominated path, before that the one heard from last */
     bool nominated;
     lm_dtls *dtls;
+    bool hello;     /* a ClientHello has come */
+    bool zombie;    /* its client has keys of a connection that is not there */
     bool half_open; /* counted in the env's half_open */
     lm_sctp_assoc *sctp;
     uint16_t stream;                  /* of the channel, once open */
@@ -93,6 +102,12 @@ lm_session *lm_session_create(lm_session_env *env, lm_session_id id, lm_ms now, 
 
 /* Frees it without a word or an event. */
 void lm_session_destroy(lm_session *session);
+
+/*
+ * True when nothing can come of its client any more: its one DTLS connection has ended or never was with this
+ * relay. To be remembered when the session is destroyed.
+ */
+bool lm_session_is_spent(const lm_session *session);
 
 /*
  * A valid check has come by a path: consent, the path itself, and its nomination (RFC 8445 section 7.3.1.5).

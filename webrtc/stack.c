@@ -10,6 +10,7 @@
 #include "webrtc/credentials.h"
 #include "webrtc/demux.h"
 #include "webrtc/session.h"
+#include "webrtc/tombstones.h"
 
 typedef struct lm_stack {
     lm_webrtc base;
@@ -17,6 +18,7 @@ typedef struct lm_stack {
     lm_credentials credentials;
     lm_random random;
     lm_admission admission;
+    lm_tombstones tombstones; /* clients whose session is over */
     uint32_t max_sessions;
     lm_session_id last_id;
     lm_session *by_id;
@@ -45,8 +47,11 @@ static void settle(lm_stack *stack, lm_ms now)
         lm_session *session = stack->env.unsettled;
         stack->env.unsettled = session->next_unsettled;
         session->unsettled = false;
-        if (lm_session_settle(session, now))
-            remove_session(stack, session);
+        if (!lm_session_settle(session, now))
+            continue;
+        if (lm_session_is_spent(session))
+            lm_tombstones_add(&stack->tombstones, now, session->key, session->key_len);
+        remove_session(stack, session);
     }
 }
 
@@ -84,7 +89,8 @@ static bool path_is_taken(const lm_stack *stack, lm_ms now, const lm_dgram *in, 
 
 /*
  * The session of the client that sent a valid check; a new one for a newcomer. NULL when there is no place
- * for one, with *verdict set to the answer that says so, or memory has run out.
+ * for one or the client's session is over, with *verdict set to the answer that says so, or memory has run
+ * out.
  */
 static lm_session *session_of(lm_stack *stack, lm_ms now, const uint8_t *key, size_t key_len,
                               const lm_addr *remote, lm_ice_verdict *verdict)
@@ -94,6 +100,11 @@ static lm_session *session_of(lm_stack *stack, lm_ms now, const uint8_t *key, si
     HASH_FIND(hh_key, stack->by_key, key, key_len, session);
     if (session != NULL)
         return session;
+    if (lm_tombstones_has(&stack->tombstones, now, key, key_len)) {
+        stack->env.stats.drops.zombie++;
+        *verdict = LM_ICE_GONE;
+        return NULL;
+    }
     *verdict = LM_ICE_FULL;
     if (stack->env.stats.sessions >= stack->max_sessions) {
         uint64_t more;
@@ -133,6 +144,7 @@ static void count_verdict(lm_stack *stack, lm_ice_verdict verdict)
         stack->env.stats.drops.stun_class++;
         break;
     case LM_ICE_FULL: /* counted where the limit is known */
+    case LM_ICE_GONE: /* counted where the session is known to be over */
         break;
     }
 }
@@ -188,6 +200,10 @@ static int input_stun(lm_stack *stack, lm_ms now, const lm_dgram *in)
         if (session != NULL) {
             verdict = LM_ICE_VALID;
             result = lm_session_check(session, now, &in->remote, &in->local, request.use_candidate);
+            if (session->state == LM_SESSION_ENDED) {
+                stack->env.stats.drops.zombie++;
+                verdict = LM_ICE_GONE;
+            }
             lm_session_unsettle(session);
         }
     }
@@ -347,6 +363,7 @@ static void destroy(lm_stack *stack)
     lm_output_queue_clear(&stack->env.outputs);
     lm_deadlines_clear(&stack->env.deadlines);
     lm_admission_clear(&stack->admission);
+    lm_tombstones_clear(&stack->tombstones);
     lm_dtls_server_destroy(stack->env.dtls);
     lm_credentials_clear(&stack->credentials);
     free(stack);
@@ -390,6 +407,7 @@ int lm_stack_create(lm_webrtc **out, const lm_stack_config *config)
     stack->random = config->random;
     stack->env.cookie_threshold = config->cookie_threshold;
     lm_hello_cookie_init(&stack->env.cookie, &stack->random);
+    lm_tombstones_init(&stack->tombstones, &stack->random);
     stack->max_sessions = config->max_sessions;
     stack->admission.rate = config->session_rate;
     stack->admission.burst = config->session_burst;

@@ -21,6 +21,7 @@
     X(stun_attribute)  /* answered 420: unknown comprehension-required attribute */                      \
     X(session_limit)   /* a newcomer while all sessions are taken */                                     \
     X(session_rate)    /* a newcomer over its address's rate */                                          \
+    X(zombie)          /* of a client whose session is over: check answered 403, record dropped */       \
     X(path_taken)      /* a check of a newcomer from an address pair on which another session lives */   \
     X(dtls_no_path)    /* DTLS from an address that never passed a STUN check */                         \
     X(dtls_malformed)  /* records that do not parse, or do not follow the state of the handshake */      \

@@ -50,7 +50,7 @@ static void check(const uint8_t *data, size_t len)
     assert(error == 0 || (error >= 300 && error <= 699));
 
     lm_ice_verdict judged = lm_ice_lite_judge(&credentials, &msg);
-    assert(judged != LM_ICE_FULL);
+    assert(judged != LM_ICE_FULL && judged != LM_ICE_GONE);
     if (judged == LM_ICE_VALID) {
         uint8_t key[LM_ICE_CLIENT_KEY_MAX];
         size_t key_len = lm_ice_lite_client_key(&msg, key);
@@ -59,7 +59,7 @@ static void check(const uint8_t *data, size_t len)
     lm_addr_set(&addr, (const uint8_t *)"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1", 16, 4242);
     check_answer(judged, &msg, &addr);
     lm_addr_set(&addr, (const uint8_t *)"\xC0\0\2\1", 4, 4242);
-    for (int verdict = LM_ICE_VALID; verdict <= LM_ICE_FULL; verdict++)
+    for (int verdict = LM_ICE_VALID; verdict <= LM_ICE_GONE; verdict++)
         check_answer((lm_ice_verdict)verdict, &msg, &addr);
 }
 

@@ -12,6 +12,7 @@
 #include "common/mbedtls_compat.h"
 #include "webrtc/dcep.h"
 #include "webrtc/demux.h"
+#include "webrtc/ice_lite.h"
 #include "webrtc/output_queue.h"
 #include "webrtc/sctp.h"
 #include "webrtc/stun.h"
@@ -41,6 +42,7 @@ struct test_client {
     bool deaf; /* the same */
     bool opened;
     unsigned resets;
+    unsigned error;
 };
 
 static const lm_sctp_handler handler;
@@ -273,8 +275,13 @@ void test_client_input(test_client *c, lm_ms now, const lm_dgram *in)
     if (c->state == TEST_CLIENT_CLOSED || in->len == 0)
         return;
     if (lm_demux(in->data[0]) == LM_DEMUX_STUN) {
-        if (lm_stun_parse(&msg, in->data, in->len) != LM_OK || msg.class != LM_STUN_SUCCESS ||
+        if (lm_stun_parse(&msg, in->data, in->len) != LM_OK ||
             lm_stun_check_integrity(&msg, c->config.relay_pwd) != LM_OK)
+            return;
+        c->error = lm_stun_error_number(&msg);
+        if (c->error == LM_ICE_GONE_ERROR)
+            end(c);
+        if (msg.class != LM_STUN_SUCCESS)
             return;
         lm_stun_mapped_address(&msg, &c->mapped);
         if (!c->answered) {
@@ -386,6 +393,11 @@ test_client_state test_client_get_state(const test_client *c)
 unsigned test_client_resets(const test_client *c)
 {
     return c->resets;
+}
+
+unsigned test_client_error(const test_client *c)
+{
+    return c->error;
 }
 
 lm_addr test_client_mapped(const test_client *c)

@@ -73,6 +73,7 @@ void test_client_move(test_client *client, const lm_addr *local);
 
 test_client_state test_client_get_state(const test_client *client);
 unsigned test_client_resets(const test_client *client); /* streams that the relay has reset */
+unsigned test_client_error(const test_client *client);  /* number in the last answer to a check, 0: success */
 /* The address that the relay's last answer said we have (XOR-MAPPED-ADDRESS). */
 lm_addr test_client_mapped(const test_client *client);
 

@@ -94,18 +94,8 @@ static void make_certificate(void)
          "certificate");
 }
 
-test_world *test_world_create(const test_world_config *config)
+static void make_stack(test_world *w)
 {
-    test_world *w = calloc(1, sizeof *w);
-    must(w != NULL && sodium_init() >= 0, "out of memory");
-    if (config != NULL)
-        w->config = *config;
-    w->random_state = w->config.seed;
-    w->now = 1000;
-    must(lm_addr_parse(&w->address, "192.0.2.1:3478") == LM_OK, "address");
-
-    if (cert.der == NULL)
-        make_certificate();
     lm_stack_config stack = {
         .ufrag = TEST_WORLD_UFRAG,
         .pwd = TEST_WORLD_PWD,
@@ -122,7 +112,28 @@ test_world *test_world_create(const test_world_config *config)
         .random = {.fill = fill_random, .ctx = &w->random_state},
     };
     must(lm_stack_create(&w->stack, &stack) == LM_OK, "stack");
+}
+
+test_world *test_world_create(const test_world_config *config)
+{
+    test_world *w = calloc(1, sizeof *w);
+    must(w != NULL && sodium_init() >= 0, "out of memory");
+    if (config != NULL)
+        w->config = *config;
+    w->random_state = w->config.seed;
+    w->now = 1000;
+    must(lm_addr_parse(&w->address, "192.0.2.1:3478") == LM_OK, "address");
+
+    if (cert.der == NULL)
+        make_certificate();
+    make_stack(w);
     return w;
+}
+
+void test_world_restart(test_world *w)
+{
+    lm_webrtc_destroy(w->stack);
+    make_stack(w);
 }
 
 void test_world_destroy(test_world *w)

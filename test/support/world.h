@@ -64,6 +64,9 @@ lm_webrtc *test_world_stack(test_world *world);
 lm_ms test_world_now(const test_world *world);
 const uint8_t *test_world_fingerprint(const test_world *world);
 
+/* The relay is killed and started again with the same credentials: a new stack, which knows of no client. */
+void test_world_restart(test_world *world);
+
 /* A pseudo-random number from the world's seed, below `below`. */
 uint32_t test_world_random(test_world *world, uint32_t below);
 

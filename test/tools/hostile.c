@@ -144,10 +144,10 @@ static void bad_checks(int fd)
 static void half_hellos(int fd)
 {
     static const char *const files[] = {
-        "chromium156-appdata-init",      "chromium156-clientkeyexchange",
-        "firefox153-clienthello-1",      "chromium156-clienthello-1",
-        "chromium156-alert-close",       "firefox153-clienthello-unanswered-8",
-        "chromium156-clientkeyexchange", "firefox153-clientkeyexchange"};
+        "chromium156-clientkeyexchange", "firefox153-clienthello-1",
+        "chromium156-clienthello-1",     "firefox153-clienthello-unanswered-8",
+        "firefox153-clientkeyexchange",  "chromium156-alert-close",
+        "chromium156-appdata-init"};
     check(fd, "half", relay.pwd, false);
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         char path[512];

@@ -149,6 +149,7 @@ static void errors_have_their_number_and_integrity_only_for_who_has_it(void **st
     } errors[] = {
         {LM_ICE_BAD_REQUEST, 400, false}, {LM_ICE_WRONG_UFRAG, 401, false}, {LM_ICE_WRONG_MAC, 401, false},
         {LM_ICE_UNKNOWN, 420, true},      {LM_ICE_FULL, 486, true},         {LM_ICE_CONFLICT, 487, true},
+        {LM_ICE_GONE, 403, true},
     };
     lm_addr remote;
     (void)state;
