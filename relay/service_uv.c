@@ -26,6 +26,10 @@
  */
 #define COOKIE_THRESHOLD 64
 
+/* How long a session may live without a message or a check, in ms; consent, which is shorter, stands beside
+ * it. */
+#define SESSION_TTL (3600 * 1000)
+
 /* How often the wall clock is read again, and memory is looked after, in ms. */
 #define UPKEEP_INTERVAL 5000
 
@@ -114,6 +118,7 @@ static int make_relay(lm_service *s, const lm_settings *settings, const lm_ident
                                     .max_sessions = settings->max_sessions,
                                     .session_rate = settings->session_rate,
                                     .session_burst = SESSION_BURST,
+                                    .session_ttl = SESSION_TTL,
                                     .cookie_threshold = COOKIE_THRESHOLD,
                                     .random = lm_random_system(),
                                     .log = s->log};

@@ -23,6 +23,12 @@ struct lm_session;
  */
 #define LM_PATH_KEPT 15000
 
+/*
+ * A nominated path without a check for this long, in ms, gives way to another one that has them: Firefox does
+ * not nominate again when its address changes. Browsers check the path that they use every 2.7 to 6 s.
+ */
+#define LM_PATH_STALE 7000
+
 typedef struct lm_path {
     struct { /* the key of the table: no padding in it */
         lm_addr remote;

@@ -63,7 +63,7 @@ lm_session *lm_session_create(lm_session_env *env, lm_session_id id, lm_ms now, 
     s->key_len = key_len;
     s->id = id;
     s->env = env;
-    s->now = s->created = s->checked = now;
+    s->now = s->created = s->checked = s->heard = now;
     s->deadline.owner = s;
     env->stats.sessions++;
     env->stats.sessions_created++;
@@ -179,8 +179,8 @@ int lm_session_check(lm_session *s, lm_ms now, const lm_addr *remote, const lm_a
         s->paths = path;
         s->path_count++;
     }
-    path->checked = s->checked = now;
-    if (use_candidate || s->route == NULL) {
+    path->checked = s->checked = s->heard = now;
+    if (use_candidate || s->route == NULL || now >= s->route->checked + LM_PATH_STALE) {
         s->route = path;
         s->nominated = s->nominated || use_candidate;
     }
@@ -329,6 +329,7 @@ static void on_message(void *user, uint16_t stream, uint32_t ppid, const uint8_t
         lm_session_end(s, LM_CLOSE_PROTOCOL);
     else
         s->env->stats.messages_in++;
+    s->heard = s->now;
 }
 
 static void on_too_big(void *user)
@@ -484,9 +485,16 @@ void lm_session_input(lm_session *s, lm_ms now, lm_path *path, const uint8_t *da
 
 /* --- time and the end --- */
 
-static lm_ms next_deadline(const lm_session *s)
+/* When it has been silent for too long. */
+static lm_ms silent_at(const lm_session *s)
 {
     lm_ms at = s->checked + LM_ICE_CONSENT_TIMEOUT;
+    return s->env->session_ttl == 0 ? at : lm_ms_min(at, s->heard + s->env->session_ttl);
+}
+
+static lm_ms next_deadline(const lm_session *s)
+{
+    lm_ms at = silent_at(s);
     if (s->state != LM_SESSION_OPEN)
         at = lm_ms_min(at, s->created + LM_SESSION_OPEN_TIMEOUT);
     return s->dtls == NULL ? at : lm_ms_min(at, lm_dtls_next_timeout(s->dtls));
@@ -497,7 +505,7 @@ void lm_session_timeout(lm_session *s, lm_ms now)
     s->now = now;
     if (s->state == LM_SESSION_ENDED)
         return;
-    if (now >= s->checked + LM_ICE_CONSENT_TIMEOUT) {
+    if (now >= silent_at(s)) {
         lm_session_end(s, s->state == LM_SESSION_OPEN ? LM_CLOSE_CONSENT : LM_CLOSE_HANDSHAKE);
     } else if (s->state != LM_SESSION_OPEN && now >= s->created + LM_SESSION_OPEN_TIMEOUT) {
         lm_session_end(s, LM_CLOSE_HANDSHAKE);

@@ -57,6 +57,7 @@ typedef struct lm_session_env {
     lm_hello_cookie cookie;
     unsigned half_open;        /* DTLS handshakes under way */
     unsigned cookie_threshold; /* from so many on, a newcomer has to bring a cookie */
+    lm_ms session_ttl;         /* as lm_stack_config's */
     lm_output_queue outputs;
     lm_deadlines deadlines;
     lm_path_table paths;
@@ -73,6 +74,7 @@ struct lm_session {
     lm_ms now;              /* time of the current call */
     lm_ms created;
     lm_ms checked; /* last valid check */
+    lm_ms heard;   /* last valid check or message */
     lm_path *paths;
     unsigned path_count;
     lm_path *route; /* where datagrams go: the nominated path, before that the one heard from last */

@@ -406,6 +406,7 @@ int lm_stack_create(lm_webrtc **out, const lm_stack_config *config)
     stack->env.log = config->log;
     stack->random = config->random;
     stack->env.cookie_threshold = config->cookie_threshold;
+    stack->env.session_ttl = config->session_ttl;
     lm_hello_cookie_init(&stack->env.cookie, &stack->random);
     lm_tombstones_init(&stack->tombstones, &stack->random);
     stack->max_sessions = config->max_sessions;

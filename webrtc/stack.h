@@ -25,6 +25,8 @@ typedef struct lm_stack_config {
     uint32_t max_sessions; /* living sessions at once, handshaking ones included */
     uint32_t session_rate; /* new sessions a second and address (IPv6: /64); 0: no limit */
     uint32_t session_burst;
+    lm_ms session_ttl; /* a session is closed when neither message nor valid check has come for so long; 0:
+                          off */
     uint32_t
         cookie_threshold; /* DTLS handshakes half open from which on newcomers need a cookie; 0: always */
     lm_random random;

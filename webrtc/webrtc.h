@@ -40,7 +40,7 @@ typedef uint64_t lm_session_id;
 /* Why a session ended. */
 typedef enum lm_close_reason {
     LM_CLOSE_REMOTE,    /* the peer said so: SCTP ABORT or SHUTDOWN, close_notify, or its channel was reset */
-    LM_CLOSE_CONSENT,   /* silent: no valid consent check for 30 s (RFC 7675 section 5.1) */
+    LM_CLOSE_CONSENT,   /* silent: no valid consent check for 30 s (RFC 7675 section 5.1), or for its TTL */
     LM_CLOSE_HANDSHAKE, /* did not come as far as an open channel in its time, or DTLS failed */
     LM_CLOSE_SLOW_READER, /* the send queue reached its cap */
     LM_CLOSE_PROTOCOL,    /* broke a rule of SCTP, DCEP or the message size */

@@ -72,7 +72,8 @@ static void send_check(test_client *c)
     lm_stun_add(&b, LM_STUN_USERNAME, username, strlen(username));
     lm_stun_add_uint(&b, LM_STUN_PRIORITY, 0x6E7F1EFF, 4);
     lm_stun_add_uint(&b, LM_STUN_ICE_CONTROLLING, c->tie_breaker, 8);
-    lm_stun_add(&b, LM_STUN_USE_CANDIDATE, "", 0);
+    if (!c->answered || !c->config.nominate_once)
+        lm_stun_add(&b, LM_STUN_USE_CANDIDATE, "", 0);
     lm_stun_add_integrity(&b, c->config.relay_pwd);
     emit(c, buf, (size_t)lm_stun_finish(&b));
     c->next_check = c->now + (c->answered ? KEEPALIVE_INTERVAL : CHECK_INTERVAL);

@@ -26,6 +26,7 @@ typedef struct test_client_config {
     lm_random random;
     const uint8_t *fingerprint; /* SHA-256 that the relay's certificate must have; NULL: not checked */
     bool large_hello;           /* fragment the ClientHello into several datagrams */
+    bool nominate_once; /* until the first answer, as Firefox does; else in every check, as Chromium */
     /* Called for each message; may be NULL. */
     void (*message)(void *user, test_client *client, const char *data, size_t len);
     /* Called for each SCTP packet of both ways, in plaintext; may be NULL. */

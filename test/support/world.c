@@ -106,6 +106,7 @@ static void make_stack(test_world *w)
         .max_sessions = w->config.max_sessions ? w->config.max_sessions : 1000,
         .session_rate = w->config.session_rate,
         .session_burst = w->config.session_burst,
+        .session_ttl = w->config.session_ttl,
         .cookie_threshold = w->config.cookies            ? 0
                             : w->config.cookie_threshold ? w->config.cookie_threshold
                                                          : UINT32_MAX,

@@ -27,6 +27,7 @@ typedef struct test_world_config {
     uint32_t max_sessions; /* 0: 1000 */
     uint32_t session_rate; /* 0: no limit */
     uint32_t session_burst;
+    lm_ms session_ttl;         /* 0: off */
     bool cookies;              /* every newcomer needs a DTLS cookie */
     uint32_t cookie_threshold; /* without `cookies`: half-open handshakes from which on; 0: never */
     /* Called for each event of the stack, from within test_world_run(); may be NULL. */
