@@ -455,16 +455,29 @@ static bool start_dtls(lm_session *s, const lm_path *path, const uint8_t *data, 
     return true;
 }
 
-void lm_session_input(lm_session *s, lm_ms now, lm_path *path, const uint8_t *data, size_t len)
+/* Counts the step of a handshake that has led from one state to another. */
+static void count_step(lm_session *s, lm_dtls_state before)
+{
+    bool waits =
+        lm_dtls_get_state(s->dtls) == LM_DTLS_WAITING; /* for the rest of a ClientHello: no work yet */
+    if (before == LM_DTLS_CONNECTED || waits)
+        return;
+    s->env->stats.handshake_steps++;
+    s->env->handshake_steps--;
+}
+
+int lm_session_input(lm_session *s, lm_ms now, lm_path *path, const uint8_t *data, size_t len)
 {
     s->now = now;
     if (s->state == LM_SESSION_ENDED)
-        return;
+        return LM_OK;
     if (!s->nominated)
         s->route = path; /* Chromium starts DTLS before it nominates */
     if (s->dtls == NULL && !start_dtls(s, path, data, len))
-        return;
+        return LM_OK;
     lm_dtls_state before = lm_dtls_get_state(s->dtls);
+    if (before != LM_DTLS_CONNECTED && s->env->handshake_steps == 0)
+        return LM_EAGAIN;
     switch (lm_dtls_input(s->dtls, now, data, len)) {
     case LM_EMALFORMED:
         s->env->stats.drops.dtls_malformed++;
@@ -475,12 +488,14 @@ void lm_session_input(lm_session *s, lm_ms now, lm_path *path, const uint8_t *da
     default:
         break;
     }
+    count_step(s, before);
     after_dtls(s, before);
     if (s->sctp != NULL && s->state != LM_SESSION_ENDED) {
         before = lm_dtls_get_state(s->dtls);
         read_records(s);
         after_dtls(s, before);
     }
+    return LM_OK;
 }
 
 /* --- time and the end --- */

@@ -55,6 +55,7 @@ typedef struct lm_session lm_session;
 typedef struct lm_session_env {
     lm_dtls_server *dtls;
     lm_hello_cookie cookie;
+    unsigned handshake_steps;  /* steps of DTLS handshakes that may still be taken in this turn */
     unsigned half_open;        /* DTLS handshakes under way */
     unsigned cookie_threshold; /* from so many on, a newcomer has to bring a cookie */
     lm_ms session_ttl;         /* as lm_stack_config's */
@@ -118,8 +119,11 @@ bool lm_session_is_spent(const lm_session *session);
 int lm_session_check(lm_session *session, lm_ms now, const lm_addr *remote, const lm_addr *local,
                      bool use_candidate);
 
-/* A DTLS datagram has come by one of its paths. */
-void lm_session_input(lm_session *session, lm_ms now, lm_path *path, const uint8_t *data, size_t len);
+/*
+ * A DTLS datagram has come by one of its paths. LM_EAGAIN: it belongs to a handshake, and no more steps of
+ * these may be taken now; hand it in again in the next turn.
+ */
+int lm_session_input(lm_session *session, lm_ms now, lm_path *path, const uint8_t *data, size_t len);
 
 /* Queues a message. As lm_webrtc_send(). */
 int lm_session_send(lm_session *session, lm_ms now, const uint8_t *data, size_t len);

@@ -9,6 +9,7 @@
 #include "webrtc/admission.h"
 #include "webrtc/credentials.h"
 #include "webrtc/demux.h"
+#include "webrtc/handshake_backlog.h"
 #include "webrtc/session.h"
 #include "webrtc/tombstones.h"
 
@@ -19,6 +20,8 @@ typedef struct lm_stack {
     lm_random random;
     lm_admission admission;
     lm_tombstones tombstones; /* clients whose session is over */
+    lm_handshake_backlog backlog;
+    lm_ms turn; /* time of the turn that the steps in env belong to */
     uint32_t max_sessions;
     lm_session_id last_id;
     lm_session *by_id;
@@ -215,6 +218,26 @@ static int input_stun(lm_stack *stack, lm_ms now, const lm_dgram *in)
     return result;
 }
 
+/*
+ * How many steps of handshakes a datagram that has just come may take: none while others wait before it, and
+ * all that come at one time share those of one turn.
+ */
+static void allow_steps(lm_stack *stack, lm_ms now)
+{
+    if (stack->backlog.count > 0) {
+        stack->env.handshake_steps = 0;
+    } else if (stack->turn != now) {
+        stack->turn = now;
+        stack->env.handshake_steps = LM_STACK_HANDSHAKE_STEPS;
+    }
+}
+
+static void wait_in_backlog(lm_stack *stack, const lm_dgram *in)
+{
+    if (lm_handshake_backlog_put(&stack->backlog, in) != LM_OK) /* this one, or an older one for it */
+        stack->env.stats.drops.dtls_backlog++;
+}
+
 static void input_dtls(lm_stack *stack, lm_ms now, const lm_dgram *in)
 {
     lm_path *path = lm_path_find(&stack->env.paths, &in->remote, &in->local);
@@ -224,7 +247,20 @@ static void input_dtls(lm_stack *stack, lm_ms now, const lm_dgram *in)
     }
     lm_session *session = path->session;
     lm_session_unsettle(session);
-    lm_session_input(session, now, path, in->data, in->len);
+    if (lm_session_input(session, now, path, in->data, in->len) == LM_EAGAIN)
+        wait_in_backlog(stack, in);
+}
+
+/* A turn's worth of handshakes that wait. */
+static void work_off_backlog(lm_stack *stack, lm_ms now)
+{
+    lm_dgram in;
+    stack->turn = now;
+    stack->env.handshake_steps = LM_STACK_HANDSHAKE_STEPS;
+    while (stack->env.handshake_steps > 0 && lm_handshake_backlog_take(&stack->backlog, &in) == 1) {
+        input_dtls(stack, now, &in);
+        settle(stack, now);
+    }
 }
 
 static int stack_input(lm_webrtc *base, lm_ms now, const lm_dgram *in)
@@ -244,6 +280,7 @@ static int stack_input(lm_webrtc *base, lm_ms now, const lm_dgram *in)
         result = input_stun(stack, now, in);
         break;
     case LM_DEMUX_DTLS:
+        allow_steps(stack, now);
         input_dtls(stack, now, in);
         break;
     case LM_DEMUX_TURN_CHANNEL:
@@ -275,6 +312,8 @@ static int stack_poll(lm_webrtc *base, lm_webrtc_output *out)
 static lm_ms stack_next_timeout(const lm_webrtc *base)
 {
     const lm_stack *stack = (const lm_stack *)base;
+    if (stack->backlog.count > 0)
+        return 0; /* at once, after what else there is to do in this turn */
     return lm_ms_min(lm_deadlines_next(&stack->env.deadlines), lm_sctp_next_timeout());
 }
 
@@ -290,6 +329,8 @@ static void stack_timeout(lm_webrtc *base, lm_ms now)
         lm_session_unsettle(session);
         settle(stack, now);
     }
+    if (stack->backlog.count > 0)
+        work_off_backlog(stack, now);
 }
 
 static int stack_send(lm_webrtc *base, lm_ms now, lm_session_id id, const char *text, size_t len)
@@ -361,6 +402,7 @@ static void destroy(lm_stack *stack)
         remove_session(stack, session);
     }
     lm_output_queue_clear(&stack->env.outputs);
+    lm_handshake_backlog_clear(&stack->backlog);
     lm_deadlines_clear(&stack->env.deadlines);
     lm_admission_clear(&stack->admission);
     lm_tombstones_clear(&stack->tombstones);
@@ -403,6 +445,7 @@ int lm_stack_create(lm_webrtc **out, const lm_stack_config *config)
     if (stack == NULL)
         return LM_ENOMEM;
     stack->base.ops = &stack_ops;
+    stack->turn = LM_MS_NEVER;
     stack->env.log = config->log;
     stack->random = config->random;
     stack->env.cookie_threshold = config->cookie_threshold;

@@ -15,6 +15,13 @@
 #include "common/random.h"
 #include "webrtc/webrtc.h"
 
+/*
+ * Steps of DTLS handshakes that one call of lm_webrtc_timeout() takes, and the calls of lm_webrtc_input() at
+ * one time together: 0.5 to 1 ms of CPU each. So a turn of a loop takes no more than 4, however many clients
+ * arrive in it; the others wait their turn.
+ */
+#define LM_STACK_HANDSHAKE_STEPS 2
+
 typedef struct lm_stack_config {
     const char *ufrag; /* ICE credentials (RFC 8839 section 5.4): at least 4 and 22 characters; copied */
     const char *pwd;

@@ -26,6 +26,7 @@
     X(dtls_no_path)    /* DTLS from an address that never passed a STUN check */                         \
     X(dtls_malformed)  /* records that do not parse, or do not follow the state of the handshake */      \
     X(dtls_cookie)     /* answered with HelloVerifyRequest, or a later fragment without a good cookie */ \
+    X(dtls_backlog)    /* handshake datagrams dropped since too many waited for their turn */            \
     X(dtls_hello)      /* ClientHello fragments that contradict each other or are too long */            \
     X(sctp_malformed)  /* bad checksum, ports or verification tag */                                     \
     X(dcep)            /* DCEP message that is malformed or out of place */                              \
@@ -45,6 +46,7 @@
     X(stun_requests, "stun_requests", "Binding requests that were answered with success.")            \
     X(sessions_created, "sessions_created", "Sessions begun by a first valid check.")                 \
     X(sessions_opened, "sessions_opened", "Sessions whose channel opened.")                           \
+    X(handshake_steps, "handshake_steps", "Datagrams worked on in DTLS handshakes.")                  \
     X(handshakes_done, "handshakes_completed", "DTLS handshakes completed.")                          \
     X(handshakes_failed, "handshakes_failed", "DTLS handshakes failed.")                              \
     X(messages_in, "channel_messages_received", "Messages taken from channels, of whatever content.") \
