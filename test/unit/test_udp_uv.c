@@ -23,12 +23,23 @@ typedef struct echo {
     unsigned first, last;
     lm_ms deadline;
     unsigned timeouts;
+    lm_ms now;           /* of the latest call: time never runs backwards */
+    useconds_t work;     /* that an input takes */
+    lm_ms longest_delay; /* from an input's time to the next poll's */
 } echo;
+
+static void set_now(echo *e, lm_ms now)
+{
+    assert_true(now >= e->now);
+    e->now = now;
+}
 
 static int echo_input(void *self, lm_ms now, const lm_dgram *in)
 {
     echo *e = self;
-    (void)now;
+    set_now(e, now);
+    if (e->work > 0)
+        usleep(e->work);
     assert_true(e->last < WAITING);
     e->waiting[e->last] = *in;
     memcpy(e->bytes[e->last], in->data, in->len);
@@ -40,7 +51,9 @@ static int echo_input(void *self, lm_ms now, const lm_dgram *in)
 static int echo_poll(void *self, lm_ms now, lm_dgram *out)
 {
     echo *e = self;
-    (void)now;
+    if (now - e->now > e->longest_delay && e->first != e->last)
+        e->longest_delay = now - e->now;
+    set_now(e, now);
     if (e->first == e->last)
         return 0;
     *out = e->waiting[e->first++];
@@ -55,6 +68,7 @@ static lm_ms echo_next_timeout(const void *self)
 static void echo_timeout(void *self, lm_ms now)
 {
     echo *e = self;
+    set_now(e, now);
     assert_true(now >= e->deadline);
     e->deadline = LM_MS_NEVER;
     e->timeouts++;
@@ -215,6 +229,21 @@ static void a_taken_port_is_named(void **state)
     assert_non_null(strstr(why.text, "in use"));
 }
 
+/* What a batch takes to work off is seen by the core, for it to measure delays. */
+static void time_goes_on_while_a_batch_is_worked_off(void **state)
+{
+    int fd = client_socket("127.0.0.1:0");
+    (void)state;
+    the_echo.work = 2000;
+    for (int i = 0; i < 40; i++) /* more than a batch */
+        send_from(fd, "127.0.0.1", "x", 1);
+    for (int i = 0; i < 1000 && the_echo.first < 40; i++)
+        uv_run(&loop, UV_RUN_NOWAIT);
+    assert_int_equal(the_echo.first, 40);
+    assert_in_range(the_echo.longest_delay, 20, 10000);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +253,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(too_long_datagrams_are_dropped_and_counted, open_echo, close_echo),
         cmocka_unit_test_setup_teardown(the_timer_follows_the_deadline, open_echo, close_echo),
         cmocka_unit_test_setup_teardown(a_taken_port_is_named, open_echo, close_echo),
+        cmocka_unit_test_setup_teardown(time_goes_on_while_a_batch_is_worked_off, open_echo, close_echo),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
