@@ -274,6 +274,14 @@ fetch /demo >"$dir/page"
 check 'the demo page is served' grep -qi '<!doctype html' "$dir/page"
 fetch /demo/lumamesh.js >"$dir/page"
 check 'the library is served' test -s "$dir/page"
+served() {
+    fetch "$1" >/dev/null
+}
+readme=$(dirname "$0")/../../README.md
+check 'the README has a table of paths' test "$(sed -n 's/^| `\(\/[a-z]*\)` |.*/\1/p' "$readme" | wc -l)" -ge 7
+for path in $(sed -n 's/^| `\(\/[a-z]*\)` |.*/\1/p' "$readme"); do
+    check "$path is served, as the README says" served "$path"
+done
 check 'SIGINT ends it with status 0' stop_relay INT
 check 'it logs with time and level' grep -qE '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z info ' "$dir/err"
 
