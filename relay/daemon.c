@@ -11,6 +11,7 @@
 #include "common/error.h"
 #include "relay/embedded.h"
 #include "relay/health_uv.h"
+#include "relay/notify_uv.h"
 #include "relay/pages.h"
 #include "relay/service_uv.h"
 
@@ -37,6 +38,7 @@ typedef struct daemon {
     uint64_t started_unix_ms; /* when, by both clocks */
     uint64_t started;
     lm_health *health; /* NULL without HEALTH_LISTEN */
+    lm_notify *notify; /* NULL without a service manager */
 } daemon_state;
 
 static void stop(daemon_state *d)
@@ -67,6 +69,7 @@ static void begin_to_stop(daemon_state *d, int number)
 {
     LM_LOGI(d->log, "stopping on %s", number == SIGINT ? "SIGINT" : "SIGTERM");
     d->stopping = true;
+    lm_notify_stopping(d->notify, d->settings->drain_seconds, "waiting for sessions to go");
     lm_service_drain(d->service);
     d->drain_until = uv_now(&d->loop) + (uint64_t)d->settings->drain_seconds * 1000;
     uv_timer_start(&d->drain, on_drain, 0, DRAIN_LOOK);
@@ -119,22 +122,32 @@ static int change(daemon_state *d, lm_configuration *fresh, lm_error_text *error
     return LM_OK;
 }
 
+static void tell_ready(daemon_state *d, const char *what)
+{
+    char status[LM_ERROR_TEXT_SIZE + 64];
+    snprintf(status, sizeof status, "on UDP port %u; %s", (unsigned)lm_service_port(d->service), what);
+    lm_notify_ready(d->notify, status);
+}
+
 static void reload(daemon_state *d)
 {
     static lm_configuration fresh; /* too large for the stack, and there is one daemon */
     char kept[LM_SETTINGS_KEPT_SIZE];
     lm_error_text error = {""};
+    lm_notify_reloading(d->notify);
     int result = lm_configuration_reload(&fresh, d->configuration, d->source, kept, d->log, &error);
     if (result == LM_OK && (result = change(d, &fresh, &error)) != LM_OK)
         lm_configuration_clear(&fresh);
     if (result != LM_OK) {
         LM_LOGE(d->log, "SIGHUP: nothing is changed: %s", error.text);
+        tell_ready(d, error.text);
         return;
     }
     sodium_memzero(&fresh, sizeof fresh); /* what it owned is the configuration's now */
     if (kept[0] != '\0')
         LM_LOGW(d->log, "SIGHUP: %s: a change of this needs a restart", kept);
     LM_LOGI(d->log, "SIGHUP: settings, certificate and secrets are read again");
+    tell_ready(d, "read again");
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -150,6 +163,7 @@ static void on_signal(uv_signal_t *handle, int number)
             break; /* it has stopped */
         LM_LOGI(d->log, "draining on SIGUSR1: newcomers are refused");
         lm_service_drain(d->service);
+        lm_notify_status(d->notify, "draining: newcomers are refused");
         break;
     default:
         if (d->stopping)
@@ -246,8 +260,11 @@ int lm_daemon_run(lm_configuration *configuration, const lm_settings_source *sou
         result = start_health(&d, error);
     if (result == LM_OK) {
         announce(&d);
+        lm_notify_start(&d.notify, &d.loop, source->get, source->ctx, log);
+        tell_ready(&d, "up");
         uv_run(&d.loop, UV_RUN_DEFAULT);
         LM_LOGI(log, "stopped");
+        lm_notify_stop(d.notify);
     } else {
         stop(&d);
     }

@@ -1,22 +1,25 @@
 #!/bin/sh
-# What signals do to a daemon that has sessions.
+# What signals do to a daemon that has sessions, and what its service manager hears.
 #
-#     lifecycle.sh PATH/TO/lumamesh-relay PATH/TO/lumamesh-crowd
+#     lifecycle.sh PATH/TO/lumamesh-relay PATH/TO/lumamesh-crowd PATH/TO/lumamesh-manager
 #
 # Prints TAP; exits 1 if a test failed.
 set -u
 
 relay=$1
 crowd=$2
+manager=$3
 tests=0
 failed=0
 pid=      # the relay
 guests=   # a crowd that stays
+listener= # a service manager
 dir=$(mktemp -d "${TMPDIR:-/tmp}/lumamesh-lifecycle-XXXXXX")
 
 clean_up() {
     [ -n "$pid" ] && kill -9 "$pid" 2>/dev/null
     [ -n "$guests" ] && kill -9 "$guests" 2>/dev/null
+    [ -n "$listener" ] && kill -9 "$listener" 2>/dev/null
     rm -rf "$dir"
 }
 trap clean_up EXIT
@@ -178,6 +181,33 @@ check '... while the five are there still' kill -0 "$guests"
 send_home
 kill -TERM "$pid"
 check 'it ends with status 0' ends_well 3
+
+# ---- the service manager
+
+"$manager" "$dir/notify" >"$dir/heard" &
+listener=$!
+within 5 test -S "$dir/notify"
+heard() {
+    grep -qE "$1" "$dir/heard"
+}
+echo >"$dir/relay.env" MAX_SESSIONS=9
+check 'it starts under a manager' start CONFIG="$dir/relay.env" NOTIFY_SOCKET="$dir/notify" WATCHDOG_USEC=400000
+check '... tells it that it is ready' within 2 heard '^READY=1$'
+check '... and of its port' heard "^STATUS=on UDP port $port; up$"
+check '... and feeds the watchdog' within 2 heard '^WATCHDOG=1$'
+kill -HUP "$pid"
+check 'a reload begins' within 2 heard '^RELOADING=1$'
+check '... with its time' within 2 heard '^MONOTONIC_USEC=[0-9]+$'
+check '... and ends' within 2 heard "^STATUS=on UDP port $port; read again$"
+echo >"$dir/relay.env" MAX_SESSIONS=many
+kill -HUP "$pid"
+check 'a reload that fails ends, too' within 2 heard "^STATUS=on UDP port $port; $dir/relay.env:1: MAX_SESSIONS: 'many'"
+check 'READY came each time' test "$(grep -c '^READY=1$' "$dir/heard")" -eq 3
+kill -USR1 "$pid"
+check 'draining is a status' within 2 heard '^STATUS=draining'
+kill -TERM "$pid"
+check 'it ends' ends_well 2
+check '... and has said so before' heard '^STOPPING=1$'
 
 echo "1..$tests"
 [ "$failed" = 0 ]
