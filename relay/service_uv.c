@@ -26,10 +26,6 @@
  */
 #define COOKIE_THRESHOLD 64
 
-/* How long a session may live without a message or a check, in ms; consent, which is shorter, stands beside
- * it. */
-#define SESSION_TTL (3600 * 1000)
-
 /* How often the wall clock is read again, and memory is looked after, in ms. */
 #define UPKEEP_INTERVAL 5000
 
@@ -118,7 +114,7 @@ static int make_relay(lm_service *s, const lm_settings *settings, const lm_ident
                                     .max_sessions = settings->max_sessions,
                                     .session_rate = settings->session_rate,
                                     .session_burst = SESSION_BURST,
-                                    .session_ttl = SESSION_TTL,
+                                    .session_ttl = (lm_ms)settings->session_ttl * 1000,
                                     .cookie_threshold = COOKIE_THRESHOLD,
                                     .random = lm_random_system(),
                                     .log = s->log};
@@ -179,7 +175,8 @@ int lm_service_reconfigure(lm_service *s, const lm_settings *settings, const lm_
     const lm_relay_change change = {.limits = relay_limits(settings),
                                     .stack = {.max_sessions = settings->max_sessions,
                                               .session_rate = settings->session_rate,
-                                              .session_burst = SESSION_BURST},
+                                              .session_burst = SESSION_BURST,
+                                              .session_ttl = (lm_ms)settings->session_ttl * 1000},
                                     .node = *config,
                                     .identity = {.ufrag = config->ufrag,
                                                  .pwd = config->pwd,

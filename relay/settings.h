@@ -47,6 +47,7 @@ typedef struct lm_settings {
     uint32_t max_rooms_per_session;
     uint32_t session_rate; /* new sessions a second and address; 0: no limit */
     uint32_t message_rate; /* messages a second and session; 0: no limit */
+    uint32_t session_ttl;  /* seconds; 0: no end */
     uint32_t resume_seconds;
     uint32_t drain_seconds;
     lm_log_level log_level;

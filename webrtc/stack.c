@@ -375,6 +375,7 @@ static void stack_set_limits(lm_webrtc *base, const lm_webrtc_limits *limits)
     stack->max_sessions = limits->max_sessions;
     stack->admission.rate = limits->session_rate;
     stack->admission.burst = limits->session_burst;
+    stack->env.session_ttl = limits->session_ttl;
 }
 
 static int stack_set_identity(lm_webrtc *base, const lm_webrtc_identity *identity)

@@ -88,11 +88,12 @@ typedef struct lm_webrtc_identity {
     size_t key_len;
 } lm_webrtc_identity;
 
-/* How many newcomers a stack takes. */
+/* How many newcomers a stack takes, and how long a session may say nothing. */
 typedef struct lm_webrtc_limits {
     uint32_t max_sessions; /* living sessions at once, handshaking ones included; 0: no newcomers at all */
     uint32_t session_rate; /* new sessions a second and address (IPv6: /64); 0: no limit */
     uint32_t session_burst;
+    lm_ms session_ttl; /* without a message or a valid check for so long a session is closed; 0: no end */
 } lm_webrtc_limits;
 
 /* What a stack implements; each entry as the function of the same name below says. */
