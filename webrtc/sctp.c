@@ -36,6 +36,13 @@
 #define RTO_MAX 10000
 
 /*
+ * Retransmissions after which usrsctp takes a path to be unreachable: more than end the association (10).
+ * There is but one path here and no heartbeat to find it again, so that an association whose path once was
+ * unreachable would never send anything new, though what it repeats arrives.
+ */
+#define PATH_RETRANSMISSIONS 100
+
+/*
  * How often usrsctp's timers run, in ms: while packets come or go, and while all is quiet. Its shortest timer
  * of note is the delayed SACK of 200 ms, which only runs after a packet.
  */
@@ -196,7 +203,9 @@ static int configure(struct socket *socket)
     const struct sctp_rtoinfo rto = {.srto_initial = RTO_INITIAL, .srto_min = RTO_MIN, .srto_max = RTO_MAX};
     const struct sctp_assoc_value reset = {.assoc_value = SCTP_ENABLE_RESET_STREAM_REQ};
     /* No heartbeats: the session's consent checks tell that its peer lives (RFC 7675). */
-    struct sctp_paddrparams path = {.spp_flags = SPP_PMTUD_DISABLE | SPP_HB_DISABLE, .spp_pathmtu = PATH_MTU};
+    struct sctp_paddrparams path = {.spp_flags = SPP_PMTUD_DISABLE | SPP_HB_DISABLE,
+                                    .spp_pathmtu = PATH_MTU,
+                                    .spp_pathmaxrxt = PATH_RETRANSMISSIONS};
 
     return set_option(socket, SOL_SOCKET, SO_RCVBUF, &receive, sizeof receive) != 0 ||
            set_option(socket, SOL_SOCKET, SO_SNDBUF, &send, sizeof send) != 0 ||

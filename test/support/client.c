@@ -365,6 +365,11 @@ void test_client_fall_deaf(test_client *c)
     c->deaf = true;
 }
 
+void test_client_hear_again(test_client *c)
+{
+    c->deaf = false;
+}
+
 void test_client_close(test_client *c, lm_ms now)
 {
     c->now = now;

@@ -65,6 +65,8 @@ void test_client_close_channel(test_client *client, lm_ms now);
 void test_client_send_record(test_client *client, lm_ms now, const void *data, size_t len);
 /* From now on the relay's SCTP packets go to `packet` alone: the test may speak in the client's stead. */
 void test_client_fall_deaf(test_client *client);
+/* It takes them again. */
+void test_client_hear_again(test_client *client);
 /* ABORT and close_notify, as RTCPeerConnection.close() does. */
 void test_client_close(test_client *client, lm_ms now);
 /* Stops checks, so that consent expires. */

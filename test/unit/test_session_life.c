@@ -178,6 +178,28 @@ static void messages_sent_during_a_move_arrive(void **state)
     test_world_destroy(w);
 }
 
+/* Six retransmissions in a row are lost: usrsctp's own limit for a path is five. */
+static void a_session_sends_on_after_a_long_outage(void **state)
+{
+    record r;
+    test_client *c;
+    test_world *w = open_one(&r, (test_world_config){.seed = 9, .delay = 1}, (test_client_config){0}, &c);
+    (void)state;
+    test_client_fall_deaf(c);
+    for (int i = 0; i < 25; i++) {
+        assert_int_equal(lm_webrtc_send(test_world_stack(w), test_world_now(w), r.session, "x", 1), LM_OK);
+        test_world_run(w, NULL, NULL, 1000);
+    }
+    test_client_hear_again(c);
+    test_world_run(w, NULL, NULL, 12000); /* the longest retransmission timeout is 10 s */
+    assert_int_equal(r.client_messages, 25);
+    assert_int_equal(lm_webrtc_send(test_world_stack(w), test_world_now(w), r.session, "x", 1), LM_OK);
+    test_world_run(w, NULL, NULL, 100);
+    assert_int_equal(r.client_messages, 26);
+    assert_int_equal(r.closed, 0);
+    test_world_destroy(w);
+}
+
 /* The new address counts only after a check with good integrity, whatever else comes from there. */
 static void only_a_good_check_moves_a_session(void **state)
 {
@@ -236,6 +258,7 @@ int main(void)
         cmocka_unit_test(consent_ends_a_session_before_a_longer_ttl),
         cmocka_unit_test(a_client_that_moves_without_nominating_keeps_its_session),
         cmocka_unit_test(messages_sent_during_a_move_arrive),
+        cmocka_unit_test(a_session_sends_on_after_a_long_outage),
         cmocka_unit_test(only_a_good_check_moves_a_session),
         cmocka_unit_test(a_second_path_does_not_draw_a_session_away),
     };
