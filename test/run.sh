@@ -2,14 +2,14 @@
 # Installs what the tests need, builds, and runs them.
 #
 #   sh test/run.sh              everything
-#   sh test/run.sh PART...      some parts: unit fuzz asan client daemon memory e2e debian13
+#   sh test/run.sh PART...      some parts: unit fuzz soak asan client daemon memory e2e debian13
 #   sh test/run.sh fuzz SECONDS fuzzes each target with libFuzzer for so long, instead of replaying its seeds
 #
 # LM_OFFLINE=1 leaves out the installing. LM_SCREENSHOTS=DIR keeps screenshots of the demo page.
 set -eu
 cd "$(dirname "$0")/.."
 
-parts_all="unit fuzz asan client daemon memory e2e debian13"
+parts_all="unit fuzz soak asan client daemon memory e2e debian13"
 jobs=$(nproc 2>/dev/null || echo 2)
 
 say() { printf '\n== %s\n' "$*"; }
@@ -131,13 +131,20 @@ part_fuzz() {
     tally fuzz ctest --preset dev -L '^fuzz$' -j "$jobs"
 }
 
+part_soak() {
+    need_build
+    build dev
+    say "soak: 200 clients against a relay on virtual time"
+    tally soak ctest --preset dev -L '^soak$'
+}
+
 part_asan() {
     need_build
     need_clang
     need_node
     build asan
-    say "unit, fuzz replay and daemon under ASan, LSan and UBSan"
-    tally asan ctest --preset asan -L '^(unit|fuzz|daemon|churn)$' -j "$jobs"
+    say "unit, fuzz replay, soak and daemon under ASan, LSan and UBSan"
+    tally asan ctest --preset asan -L '^(unit|fuzz|soak|daemon|churn)$' -j "$jobs"
 }
 
 part_client() {
@@ -182,7 +189,7 @@ parts=
 fuzz_seconds=
 for arg in "$@"; do
     case $arg in
-    unit | fuzz | asan | client | daemon | memory | e2e | debian13) parts="$parts $arg" ;;
+    unit | fuzz | soak | asan | client | daemon | memory | e2e | debian13) parts="$parts $arg" ;;
     *[!0-9]* | '') echo "usage: sh test/run.sh [${parts_all}] (fuzz may be followed by seconds)" >&2; exit 2 ;;
     *) fuzz_seconds=$arg ;;
     esac
