@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <cjson/cJSON.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -377,6 +378,31 @@ static void shuts_down_with_a_word(void **state)
     stop(&world);
 }
 
+static void keep_line(void *ctx, lm_log_level level, const char *text)
+{
+    (void)level;
+    if (strstr(text, "opened") != NULL)
+        snprintf(ctx, 256, "%s", text);
+}
+
+static void logs_addresses_as_it_may(void **state)
+{
+    relay_world world;
+    char line[256];
+    lm_log log = {.level = LM_LOG_DEBUG, .handler = keep_line, .ctx = line};
+    (void)state;
+    start(&world);
+    world.relay->log = &log;
+    memory_stack_open(world.stack);
+    relay_world_drain(&world);
+    assert_string_equal(line, "relay: session 1 opened from 192.0.2.1:9");
+    log.addresses = LM_LOG_ADDRESSES_PREFIX;
+    memory_stack_open(world.stack);
+    relay_world_drain(&world);
+    assert_string_equal(line, "relay: session 2 opened from 192.0.2.0/24");
+    stop(&world);
+}
+
 static void drains_with_a_word(void **state)
 {
     relay_world world;
@@ -597,6 +623,7 @@ int main(void)
         cmocka_unit_test(rooms_of_a_session_are_bounded),
         cmocka_unit_test(shuts_down_with_a_word),
         cmocka_unit_test(signals_are_timed),
+        cmocka_unit_test(logs_addresses_as_it_may),
         cmocka_unit_test(drains_with_a_word),
         cmocka_unit_test(changes_all_or_nothing),
         cmocka_unit_test(reports_every_counter),
