@@ -30,7 +30,7 @@ static const lm_option table[] = {
     COMMAND("VERSION", LM_COMMAND_VERSION, "print the version and end"),
     COMMAND("PRINT_CONFIG", LM_COMMAND_PRINT_CONFIG, "print the relay's config as JSON and end"),
     COMMAND("PRINT_BLOB", LM_COMMAND_PRINT_BLOB, "print the relay's config as a blob and end"),
-    COMMAND("CHECK_CONFIG", LM_COMMAND_CHECK_CONFIG, "check settings and identity, print what holds, and end"),
+    COMMAND("CHECK_CONFIG", LM_COMMAND_CHECK_CONFIG, "check settings and identity, print what holds and end"),
 
     ROW("CONFIG", NULL, path, config_file, "file of settings, KEY=VALUE lines as systemd's EnvironmentFile",
         .min = 1, .max = PATH_MAX_LEN, .flags = LM_OPTION_NOT_IN_FILE),
@@ -71,7 +71,7 @@ static const lm_option table[] = {
         .accepts = NO_LIMIT_AT_0("31536000")),
     ROW("RESUME_SECONDS", "15", uint, resume_seconds, "how long a session that fell silent keeps its places",
         .max = 3600),
-    ROW("DRAIN_SECONDS", "10", uint, drain_seconds, "how long an end waits for sessions to go to other relays",
+    ROW("DRAIN_SECONDS", "10", uint, drain_seconds, "how long an end waits for sessions to go elsewhere",
         .max = 3600),
     ROW("LOG_LEVEL", "info", level, log_level, "what is logged on stderr", .flags = 0),
     ROW("LOG_FORMAT", "text", choice, log_format, "lines of text, or a JSON object in each line",
