@@ -39,7 +39,6 @@ struct lm_service {
     lm_relay *relay;
     lm_udp *udp;
     uint32_t max_sessions;
-    bool draining;
     uint64_t ended; /* sessions that had ended when memory was given back last */
 };
 
@@ -185,14 +184,14 @@ int lm_service_reconfigure(lm_service *s, const lm_settings *settings, const lm_
                                                  .key_der = identity->key.der,
                                                  .key_len = identity->key.der_len}};
     int result = lm_relay_reconfigure(s->relay, &change);
-    return result == LM_OK
-               ? LM_OK
-               : lm_error_text_set(error, result, "the relay cannot be changed: %s", lm_strerror(result));
+    if (result != LM_OK)
+        return lm_error_text_set(error, result, "the relay cannot be changed: %s", lm_strerror(result));
+    s->max_sessions = settings->max_sessions;
+    return LM_OK;
 }
 
 void lm_service_drain(lm_service *s)
 {
-    s->draining = true;
     lm_relay_drain(s->relay, uv_now(s->loop));
     lm_udp_flush(s->udp);
 }
@@ -205,7 +204,7 @@ uint64_t lm_service_sessions(const lm_service *s)
 void lm_service_report(const lm_service *s, lm_report *report)
 {
     report->open = true; /* there is no service without its port */
-    report->draining = s->draining;
+    report->draining = lm_relay_is_draining(s->relay);
     report->max_sessions = s->max_sessions;
     report->webrtc = lm_relay_get_webrtc_stats(s->relay);
     report->relay = lm_relay_get_stats(s->relay);
