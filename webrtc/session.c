@@ -200,6 +200,11 @@ static void send_by(lm_session *s, const lm_path *path, const uint8_t *data, siz
 static void on_dtls_output(void *user, const uint8_t *data, size_t len)
 {
     lm_session *s = user;
+    if (!s->proven && s->unproven_out + len > LM_SESSION_UNPROVEN_FACTOR * s->unproven_in) {
+        s->env->stats.drops.unproven++; /* sent again later: by then more may have come */
+        return;
+    }
+    s->unproven_out += len;
     if (s->route != NULL)
         send_by(s, s->route, data, len);
 }
@@ -389,6 +394,7 @@ static void after_dtls(lm_session *s, lm_dtls_state before)
         set_state(s, LM_SESSION_HANDSHAKING);
     } else if (state == LM_DTLS_CONNECTED) {
         s->env->stats.handshakes_done++;
+        s->proven = true;
         set_state(s, LM_SESSION_CONNECTED);
         if (lm_sctp_open(&s->sctp, &sctp_handler, s) != LM_OK)
             lm_session_end(s, LM_CLOSE_HANDSHAKE);
@@ -439,8 +445,10 @@ static bool start_dtls(lm_session *s, const lm_path *path, const uint8_t *data, 
         return false;
     }
     s->hello = true;
-    if (s->env->half_open >= s->env->cookie_threshold)
+    if (s->env->half_open >= s->env->cookie_threshold) {
         verdict = lm_hello_cookie_judge(&s->env->cookie, s->now, &path->ends.remote, data, len, answer);
+        s->proven = verdict == LM_HELLO_COOKIE_GOOD;
+    }
     if (verdict != LM_HELLO_COOKIE_GOOD) {
         s->env->stats.drops.dtls_cookie++;
         if (verdict == LM_HELLO_COOKIE_ASK)
@@ -478,6 +486,7 @@ int lm_session_input(lm_session *s, lm_ms now, lm_path *path, const uint8_t *dat
     lm_dtls_state before = lm_dtls_get_state(s->dtls);
     if (before != LM_DTLS_CONNECTED && s->env->handshake_steps == 0)
         return LM_EAGAIN;
+    s->unproven_in += len;
     switch (lm_dtls_input(s->dtls, now, data, len)) {
     case LM_EMALFORMED:
         s->env->stats.drops.dtls_malformed++;

@@ -36,6 +36,13 @@
  */
 #define LM_SESSION_HELLO_TIMEOUT 4000
 
+/*
+ * Until a client has shown that it receives what is sent to it, by a cookie or by the end of its handshake,
+ * it is sent at most so many times the bytes that have come from it: its address may be forged, and that
+ * one's owner is to be spared.
+ */
+#define LM_SESSION_UNPROVEN_FACTOR 3
+
 /* The label of the one channel. */
 #define LM_SESSION_LABEL "signal"
 
@@ -81,8 +88,11 @@ struct lm_session {
     lm_path *route; /* where datagrams go: the nominated path, before that the one heard from last */
     bool nominated;
     lm_dtls *dtls;
-    bool hello;     /* a ClientHello has come */
-    bool zombie;    /* its client has keys of a connection that is not there */
+    bool hello;           /* a ClientHello has come */
+    bool zombie;          /* its client has keys of a connection that is not there */
+    bool proven;          /* its client receives what is sent to it */
+    uint64_t unproven_in; /* bytes from and to the client, checks included, while that is not known */
+    uint64_t unproven_out;
     bool half_open; /* counted in the env's half_open */
     lm_sctp_assoc *sctp;
     uint16_t stream;                  /* of the channel, once open */

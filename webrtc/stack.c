@@ -179,6 +179,7 @@ static int input_stun(lm_stack *stack, lm_ms now, const lm_dgram *in)
 {
     uint8_t answer[LM_STUN_ANSWER_MAX];
     lm_stun_msg request;
+    lm_session *session = NULL;
     int result = LM_OK;
 
     if (lm_stun_parse(&request, in->data, in->len) != LM_OK) {
@@ -199,7 +200,7 @@ static int input_stun(lm_stack *stack, lm_ms now, const lm_dgram *in)
             return LM_OK; /* no answer: should the address have changed hands, the newcomer's next checks come
                              in time */
         }
-        lm_session *session = session_of(stack, now, key, key_len, &in->remote, &verdict);
+        session = session_of(stack, now, key, key_len, &in->remote, &verdict);
         if (session != NULL) {
             verdict = LM_ICE_VALID;
             result = lm_session_check(session, now, &in->remote, &in->local, request.use_candidate);
@@ -215,6 +216,10 @@ static int input_stun(lm_stack *stack, lm_ms now, const lm_dgram *in)
     if (len < 0 ||
         lm_output_queue_send(&stack->env.outputs, &in->remote, &in->local, answer, (size_t)len) != LM_OK)
         stack->env.stats.drops.output_full++;
+    if (session != NULL) {
+        session->unproven_in += in->len;
+        session->unproven_out += len > 0 ? (uint64_t)len : 0;
+    }
     return result;
 }
 

@@ -1,0 +1,132 @@
+/*
+ * Floods from strangers, on virtual time: what goes out to forged addresses, what is kept, and that those who
+ * behave are served as ever meanwhile.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/error.h"
+#include "test/support/data.h"
+#include "test/support/world.h"
+#include "webrtc/hello_cookie.h"
+#include "webrtc/stun.h"
+
+/* The shortest ClientHello that is answered: one suite, the two groups, one signature algorithm. */
+/* clang-format off */
+static const uint8_t short_hello[] = {
+    22, 0xFE, 0xFD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 74, /* record: handshake, epoch 0, 74 bytes */
+    1, 0, 0, 62, 0, 0, 0, 0, 0, 0, 0, 62,          /* ClientHello of 62 bytes in one fragment */
+    0xFE, 0xFD,                                    /* DTLS 1.2 */
+    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,
+    29, 30, 31, 32, 0, 0,                          /* random, no session, no cookie */
+    0, 2, 0xC0, 0x2B, 1, 0,                        /* the suite, no compression */
+    0, 18,                                         /* extensions */
+    0, 10, 0, 6, 0, 4, 0, 29, 0, 23,               /* supported_groups: X25519, and P-256 of the certificate */
+    0, 13, 0, 4, 0, 2, 4, 3,                       /* signature_algorithms: ECDSA with SHA-256 */
+};
+/* clang-format on */
+
+static const lm_webrtc_stats *stats(test_world *w)
+{
+    return lm_webrtc_get_stats(test_world_stack(w));
+}
+
+/* The shortest check that RFC 8445 allows, of the client `number`, from an address of its own. */
+static void inject_check(test_world *w, uint32_t number, lm_addr *from)
+{
+    char username[24];
+    uint8_t check[256];
+    lm_stun_builder b;
+    uint8_t ip[4] = {198, (uint8_t)(number >> 16), (uint8_t)(number >> 8), (uint8_t)number};
+    lm_addr_set(from, ip, sizeof ip, 7);
+    snprintf(username, sizeof username, "luma:%04x", (unsigned)(number & 0xFFFF));
+    lm_stun_begin(&b, check, sizeof check, LM_STUN_BINDING, LM_STUN_REQUEST, (const uint8_t *)"transaction");
+    lm_stun_add(&b, LM_STUN_USERNAME, username, strlen(username));
+    lm_stun_add_uint(&b, LM_STUN_PRIORITY, 1, 4);
+    lm_stun_add_uint(&b, LM_STUN_ICE_CONTROLLING, number, 8);
+    lm_stun_add_integrity(&b, TEST_WORLD_PWD);
+    test_world_inject(w, from, check, (size_t)lm_stun_finish(&b));
+}
+
+/* Forged addresses below the threshold: at most three bytes out for one in, however little came in. */
+static void a_forged_address_gets_three_bytes_for_one(void **state)
+{
+    (void)state;
+    for (unsigned hellos = 1; hellos <= 3; hellos++) {
+        test_world *w = test_world_create(&(test_world_config){.seed = hellos});
+        for (uint32_t i = 0; i < 20; i++) {
+            lm_addr from;
+            inject_check(w, i, &from);
+            for (unsigned n = 0; n < hellos; n++)
+                test_world_inject(w, &from, short_hello, sizeof short_hello);
+            test_world_run(w, NULL, NULL, 100);
+        }
+        test_world_run(w, NULL, NULL, 120000);
+        const lm_webrtc_stats *s = stats(w);
+        assert_true(s->handshake_steps >= 20); /* the ClientHello was one */
+        assert_int_equal(s->handshakes_failed, 0);
+        assert_int_equal(s->drops.dtls_malformed, 0);
+        assert_true(s->drops.unproven > 0);
+        assert_true(s->bytes_out <= 3 * s->bytes_in);
+        assert_true(s->bytes_out > s->bytes_in || hellos == 1);
+        assert_int_equal(s->sessions, 0);
+        test_world_destroy(w);
+    }
+}
+
+/* A browser's ClientHello is so long that nothing of what answers it is held back. */
+static void a_browsers_hello_is_answered_again_and_again(void **state)
+{
+    size_t len1, len2;
+    test_world *w = test_world_create(&(test_world_config){.seed = 4});
+    lm_addr from;
+    uint8_t *first = test_read_hex(LM_TEST_DATA "/captures/firefox153-clienthello-1.hex", &len1);
+    uint8_t *second = test_read_hex(LM_TEST_DATA "/captures/firefox153-clienthello-2.hex", &len2);
+    (void)state;
+    inject_check(w, 1, &from);
+    test_world_inject(w, &from, first, len1);
+    test_world_inject(w, &from, second, len2);
+    test_world_run(w, NULL, NULL, 120000);
+    assert_true(stats(w)->datagrams_out >= 4); /* the check's answer, the flight, and that again */
+    assert_true(stats(w)->bytes_out <= 3 * stats(w)->bytes_in);
+    free(first);
+    free(second);
+    test_world_destroy(w);
+}
+
+/* With cookies: never more out than in. */
+static void with_cookies_a_forged_address_gets_no_more_than_came(void **state)
+{
+    test_world *w = test_world_create(&(test_world_config){.seed = 5, .cookies = true});
+    (void)state;
+    for (uint32_t i = 0; i < 50; i++) {
+        lm_addr from;
+        for (int n = 0; n < 3; n++) {
+            uint64_t in = stats(w)->bytes_in, out = stats(w)->bytes_out;
+            inject_check(w, i, &from);
+            test_world_inject(w, &from, short_hello, sizeof short_hello);
+            assert_true(stats(w)->bytes_out - out <= stats(w)->bytes_in - in);
+        }
+    }
+    test_world_run(w, NULL, NULL, 120000);
+    assert_true(stats(w)->bytes_out <= stats(w)->bytes_in);
+    assert_int_equal(stats(w)->handshake_steps, 0);
+    assert_int_equal(stats(w)->sessions, 0);
+    test_world_destroy(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_forged_address_gets_three_bytes_for_one),
+        cmocka_unit_test(a_browsers_hello_is_answered_again_and_again),
+        cmocka_unit_test(with_cookies_a_forged_address_gets_no_more_than_came),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
