@@ -27,7 +27,7 @@ static const uint8_t short_hello[] = {
     29, 30, 31, 32, 0, 0,                          /* random, no session, no cookie */
     0, 2, 0xC0, 0x2B, 1, 0,                        /* the suite, no compression */
     0, 18,                                         /* extensions */
-    0, 10, 0, 6, 0, 4, 0, 29, 0, 23,               /* supported_groups: X25519, and P-256 of the certificate */
+    0, 10, 0, 6, 0, 4, 0, 29, 0, 23,               /* supported_groups: X25519, P-256 */
     0, 13, 0, 4, 0, 2, 4, 3,                       /* signature_algorithms: ECDSA with SHA-256 */
 };
 /* clang-format on */
@@ -121,11 +121,118 @@ static void with_cookies_a_forged_address_gets_no_more_than_came(void **state)
     test_world_destroy(w);
 }
 
+/* --- who behaves, while strangers do not --- */
+
+#define MEMBERS 10
+
+typedef struct flooded {
+    test_world *w;
+    test_client *members[MEMBERS];
+    unsigned asked, answered, late;
+    lm_ms sent;
+} flooded;
+
+static void on_event(void *user, test_world *w, const lm_webrtc_output *event)
+{
+    (void)user;
+    if (event->kind == LM_WEBRTC_MESSAGE)
+        lm_webrtc_send(test_world_stack(w), test_world_now(w), event->session, event->message.data,
+                       event->message.len);
+}
+
+static void on_message(void *user, test_client *c, const char *data, size_t len)
+{
+    flooded *f = user;
+    (void)c, (void)data, (void)len;
+    f->answered++;
+    f->late += test_world_now(f->w) > f->sent + 2 * 5 + 2; /* the way there and back, and a turn or two */
+}
+
+static void begin_flood(flooded *f, test_world_config config)
+{
+    memset(f, 0, sizeof *f);
+    config.delay = 5;
+    config.event = on_event;
+    config.user = f;
+    f->w = test_world_create(&config);
+    for (int i = 0; i < MEMBERS; i++)
+        f->members[i] = test_world_add_client(f->w, &(test_client_config){.message = on_message, .user = f});
+    for (int i = 0; i < MEMBERS; i++)
+        assert_true(test_world_await(f->w, f->members[i], TEST_CLIENT_OPEN, 5000));
+}
+
+/* Each member asks; to be called at most every 20 ms. */
+static void ask(flooded *f)
+{
+    f->sent = test_world_now(f->w);
+    for (int i = 0; i < MEMBERS; i++)
+        f->asked += test_client_send(f->members[i], f->sent, "x", 1);
+}
+
+static void end_flood(flooded *f, unsigned rounds)
+{
+    test_world_run(f->w, NULL, NULL, 1000);
+    assert_int_equal(f->asked, rounds * MEMBERS);
+    assert_int_equal(f->answered, f->asked);
+    assert_int_equal(f->late, 0);
+    for (int i = 0; i < MEMBERS; i++)
+        assert_int_equal(test_client_get_state(f->members[i]), TEST_CLIENT_OPEN);
+    assert_int_equal(stats(f->w)->drops.output_full, 0);
+    test_world_run(f->w, NULL, NULL, 120000); /* nothing of the strangers is left */
+    assert_int_equal(stats(f->w)->sessions, MEMBERS);
+    test_world_destroy(f->w);
+}
+
+static void new_names_take_no_more_than_the_free_places(void **state)
+{
+    enum { PLACES = 200, ROUNDS = 100 };
+    flooded f;
+    (void)state;
+    begin_flood(&f, (test_world_config){.seed = 6, .max_sessions = PLACES});
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        lm_addr from;
+        ask(&f);
+        for (uint32_t i = 0; i < 100; i++)
+            inject_check(f.w, 100 * round + i, &from);
+        assert_true(stats(f.w)->sessions <= PLACES);
+        test_world_run(f.w, NULL, NULL, 20);
+    }
+    assert_int_equal(stats(f.w)->drops.session_limit, 100 * ROUNDS - (PLACES - MEMBERS));
+    end_flood(&f, ROUNDS);
+}
+
+static void hellos_and_half_open_handshakes_delay_nobody(void **state)
+{
+    enum { ROUNDS = 40, THRESHOLD = 64 };
+    flooded f;
+    (void)state;
+    begin_flood(&f, (test_world_config){.seed = 7, .cookie_threshold = THRESHOLD});
+    uint64_t before = stats(f.w)->handshake_steps;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        lm_addr from;
+        ask(&f);
+        for (uint32_t i = 0; i < 20; i++) {
+            inject_check(f.w, 20 * round + i, &from);
+            test_world_inject(f.w, &from, short_hello, sizeof short_hello);
+        }
+        test_world_run(f.w, NULL, NULL, 20);
+    }
+    /* Each of the first took a handshake; from the threshold on, every one was asked for a cookie. */
+    assert_int_equal(stats(f.w)->handshake_steps - before, THRESHOLD);
+    assert_int_equal(stats(f.w)->drops.dtls_cookie, 20 * ROUNDS - THRESHOLD);
+    test_client *late = test_world_add_client(f.w, NULL); /* who comes now, and means it, is let in */
+    assert_true(test_world_await(f.w, late, TEST_CLIENT_OPEN, 5000));
+    test_client_close(late, test_world_now(f.w));
+    end_flood(&f, ROUNDS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_forged_address_gets_three_bytes_for_one),
         cmocka_unit_test(a_browsers_hello_is_answered_again_and_again),
+        cmocka_unit_test(new_names_take_no_more_than_the_free_places),
+        cmocka_unit_test(hellos_and_half_open_handshakes_delay_nobody),
         cmocka_unit_test(with_cookies_a_forged_address_gets_no_more_than_came),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
