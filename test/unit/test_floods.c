@@ -183,6 +183,31 @@ static void end_flood(flooded *f, unsigned rounds)
     test_world_destroy(f->w);
 }
 
+static void on_open(void *user, test_world *w, const lm_webrtc_output *event)
+{
+    (void)w;
+    if (event->kind == LM_WEBRTC_OPEN)
+        *(lm_session_id *)user = event->session;
+}
+
+/* The bound of three for one ends with the handshake. */
+static void a_proven_address_gets_whatever_there_is(void **state)
+{
+    static char big[60000];
+    lm_session_id id = 0;
+    test_world *w =
+        test_world_create(&(test_world_config){.seed = 8, .delay = 1, .event = on_open, .user = &id});
+    test_client *c = test_world_add_client(w, NULL);
+    (void)state;
+    memset(big, 'x', sizeof big);
+    assert_true(test_world_await(w, c, TEST_CLIENT_OPEN, 5000));
+    assert_int_equal(lm_webrtc_send(test_world_stack(w), test_world_now(w), id, big, sizeof big), LM_OK);
+    test_world_run(w, NULL, NULL, 500);
+    assert_true(stats(w)->bytes_out > 10 * stats(w)->bytes_in);
+    assert_int_equal(stats(w)->drops.unproven, 0);
+    test_world_destroy(w);
+}
+
 static void new_names_take_no_more_than_the_free_places(void **state)
 {
     enum { PLACES = 200, ROUNDS = 100 };
@@ -231,6 +256,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_forged_address_gets_three_bytes_for_one),
         cmocka_unit_test(a_browsers_hello_is_answered_again_and_again),
+        cmocka_unit_test(a_proven_address_gets_whatever_there_is),
         cmocka_unit_test(new_names_take_no_more_than_the_free_places),
         cmocka_unit_test(hellos_and_half_open_handshakes_delay_nobody),
         cmocka_unit_test(with_cookies_a_forged_address_gets_no_more_than_came),
