@@ -140,16 +140,11 @@ static void bad_checks(int fd)
     }
 }
 
-/* A session that never gets further than half a ClientHello, or that hears records before one. */
-static void half_hellos(int fd)
+/* Captured records on a session of their own, as far as they let it live. */
+static void records_of(int fd, const char *ufrag, const char *const *files, size_t count)
 {
-    static const char *const files[] = {
-        "chromium156-clientkeyexchange", "firefox153-clienthello-1",
-        "chromium156-clienthello-1",     "firefox153-clienthello-unanswered-8",
-        "firefox153-clientkeyexchange",  "chromium156-alert-close",
-        "chromium156-appdata-init"};
-    check(fd, "half", relay.pwd, false);
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+    check(fd, ufrag, relay.pwd, false);
+    for (size_t i = 0; i < count; i++) {
         char path[512];
         size_t len;
         snprintf(path, sizeof path, LM_TEST_DATA "/captures/%s.hex", files[i]);
@@ -157,6 +152,21 @@ static void half_hellos(int fd)
         shoot(fd, data, len);
         free(data);
     }
+}
+
+/*
+ * A session that never gets further than half a ClientHello, and hears plain records before one; and one that
+ * begins with an encrypted record, as the browsers do that were connected before a restart.
+ */
+static void half_hellos(int fd)
+{
+    static const char *const half[] = {"chromium156-clientkeyexchange", "firefox153-clienthello-1",
+                                       "chromium156-clienthello-1",     "chromium156-alert-close",
+                                       "chromium156-appdata-init",      "firefox153-clienthello-unanswered-8",
+                                       "chromium156-clientkeyexchange", "firefox153-clientkeyexchange"};
+    static const char *const zombie[] = {"chromium156-appdata-init", "firefox153-clienthello-1"};
+    records_of(fd, "half", half, sizeof half / sizeof half[0]);
+    records_of(fd, "zombie", zombie, sizeof zombie / sizeof zombie[0]);
 }
 
 /* --- in a session --- */
