@@ -30,7 +30,7 @@ const TIMING = {
   stagger: 500, // A relay that is silent this long gets company from the next one in the list.
   open: 8_000, // A relay that has not said `welcome` by then counts as failed.
   request: 10_000, // Longest wait for a reply, from the relay or to a peer's ping.
-  ping: 5_000, // Two pings in a row without a sign of life end the session: noticed within 15 s.
+  ping: 4_000, // Two pings in a row without a sign of life end the session: noticed within 12 s.
   retry: 500, // Pause before the first reconnection; doubles, with jitter, up to retryMax.
   retryMax: 15_000,
   join: 20_000, // joinRoom() gives up after this long without a relay.
@@ -549,6 +549,8 @@ class Net extends Emitter {
     if (error.code === 'replaced') this.#shut(error);
     // A signal to a peer that has just left is no news: its `peer-left` is on the way.
     else if (error.code !== 'no-such-peer') this._emit('error', error);
+    // The relay waits for its pages to go before it ends; a session with another one is a moment away.
+    if (error.code === 'shutting-down') this._link?.close(error);
   }
 
   /**

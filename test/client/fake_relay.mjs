@@ -276,6 +276,14 @@ export class FakeRelay {
     this.running = true;
   }
 
+  /** Is about to go: everybody is told, newcomers find nobody, those who stay are served. */
+  drain() {
+    this.running = false;
+    for (const session of this.sessions) {
+      this.#send(session, { action: 'error', code: 'shutting-down', message: 'bye' });
+    }
+  }
+
   /** Goes in good order: everybody is told. */
   shutDown() {
     for (const session of this.sessions) {

@@ -142,6 +142,18 @@ describe('several relays', () => {
     }));
 });
 
+describe('a relay that drains', () => {
+  test('is left for the other one at once, not when it closes the session', () =>
+    inWorld(async ({ relay, world, member }) => {
+      const second = world.relay();
+      const ada = await member('Ada', { connect: { relays: [relay.config, second.config] } });
+      relay.drain();
+      await until(() => ada.net.status === 'open' && ada.net.relay.nk === second.config.nk);
+      assert.ok(second.rooms.get(ada.room.id).has(ada.net.id));
+      assert.ok(!relay.rooms.get(ada.room.id)?.has(ada.net.id), 'the first one has been told goodbye');
+    }));
+});
+
 describe('a session that ends', () => {
   test('in good order: the net comes back as the same peer, in its rooms', () =>
     inWorld(async ({ relay, member }) => {

@@ -10,7 +10,7 @@ import { startRelay, withoutRelay } from './lib/relay.mjs';
 import { Stage } from './lib/stage.mjs';
 
 const NEVER = 3_600_000;
-const TOLD_WITHIN = 15_000 + 1_500; // the rest is for timers and polling on a busy machine
+const TOLD_WITHIN = 15_000; // milliseconds
 
 /** Connects a page to the relay and notes when it first hears that this session is over. */
 async function connectPage(stage, browser, relay, timing) {
