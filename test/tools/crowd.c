@@ -5,10 +5,15 @@
  * was welcomed.
  *
  *     lumamesh-crowd RELAY-BLOB [--clients N] [--rounds N] [--warm-up N] [--pid PID] [--join] [--seconds N]
+ *                                [--ping MS]
  *
  * prints one JSON object a line:
  * {"stage":"open","round":1,"clients":300,"rss_kb":…,"private_dirty_kb":…,"ms":…}. A warm-up is a round 0 of
  * so many clients, in which the relay touches its static memory and grows its tables.
+ *
+ * With --ping each client pings the relay every MS ms while the sessions are held, one ping at a time, and a
+ * line tells how the answers came:
+ * {"stage":"pings",…,"sent":…,"answered":…,"p50_us":…,"p99_us":…,"max_us":…}.
  */
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -39,6 +44,8 @@ typedef struct member {
     char ufrag[9];
     bool welcomed;
     bool joined;
+    uint64_t pinged;    /* when the ping that is under way was sent, in us; 0: none is */
+    uint64_t next_ping; /* us */
 } member;
 
 static struct {
@@ -50,6 +57,11 @@ static struct {
     int pid;
     bool join;
     int seconds;
+    int ping; /* ms between pings; 0: none */
+    uint64_t pings;
+    uint32_t *answers; /* round-trip times in us */
+    size_t answered;
+    size_t answers_cap;
     member *members;
 } crowd = {.clients = 300, .rounds = 3};
 
@@ -58,6 +70,13 @@ static lm_ms now_ms(void)
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (lm_ms)ts.tv_sec * 1000 + (lm_ms)ts.tv_nsec / 1000000;
+}
+
+static uint64_t now_us(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
 static void die(const char *what)
@@ -111,6 +130,10 @@ static void on_message(void *user, test_client *client, const char *data, size_t
             test_client_send(client, now_ms(), join, sizeof join - 1);
     } else if (action != NULL && strcmp(action, "joined") == 0) {
         m->joined = true;
+    } else if (action != NULL && strcmp(action, "pong") == 0 && m->pinged != 0) {
+        if (crowd.answered < crowd.answers_cap)
+            crowd.answers[crowd.answered++] = (uint32_t)(now_us() - m->pinged);
+        m->pinged = 0;
     } else if (action != NULL && strcmp(action, "error") == 0) {
         fprintf(stderr, "lumamesh-crowd: %.*s\n", (int)len, data);
     }
@@ -230,10 +253,49 @@ static void close_all(void)
     }
 }
 
+static void ping_all(void)
+{
+    static const char ping[] = "{\"action\":\"ping\",\"t\":1}";
+    uint64_t now = now_us();
+    for (int i = 0; i < crowd.clients; i++) {
+        member *m = &crowd.members[i];
+        if (m->pinged != 0 || now < m->next_ping)
+            continue;
+        m->pinged = now;
+        m->next_ping = now + (uint64_t)crowd.ping * 1000;
+        crowd.pings += test_client_send(m->client, now_ms(), ping, sizeof ping - 1);
+        flush(m);
+    }
+}
+
 static void hold(lm_ms ms)
 {
-    for (lm_ms end = now_ms() + ms; now_ms() < end;)
+    for (lm_ms end = now_ms() + ms; now_ms() < end;) {
+        if (crowd.ping > 0)
+            ping_all();
         turn(crowd.clients);
+    }
+    for (lm_ms end = now_ms() + 1000; crowd.ping > 0 && crowd.answered < crowd.pings && now_ms() < end;)
+        turn(crowd.clients); /* the last answers */
+}
+
+static int compare_times(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void report_pings(int round)
+{
+    if (crowd.ping == 0 || crowd.answered == 0)
+        return;
+    qsort(crowd.answers, crowd.answered, sizeof *crowd.answers, compare_times);
+    printf("{\"stage\":\"pings\",\"round\":%d,\"clients\":%d,\"sent\":%llu,\"answered\":%zu,\"p50_us\":%u,"
+           "\"p99_us\":%u,\"max_us\":%u}\n",
+           round, crowd.clients, (unsigned long long)crowd.pings, crowd.answered,
+           (unsigned)crowd.answers[crowd.answered / 2], (unsigned)crowd.answers[crowd.answered * 99 / 100],
+           (unsigned)crowd.answers[crowd.answered - 1]);
+    fflush(stdout);
 }
 
 /*
@@ -254,13 +316,11 @@ static void settle(long below)
 
 static void parse_options(int argc, char **argv)
 {
-    static const struct option options[] = {{"clients", required_argument, NULL, 'c'},
-                                            {"rounds", required_argument, NULL, 'r'},
-                                            {"warm-up", required_argument, NULL, 'w'},
-                                            {"pid", required_argument, NULL, 'p'},
-                                            {"join", no_argument, NULL, 'j'},
-                                            {"seconds", required_argument, NULL, 's'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"clients", required_argument, NULL, 'c'}, {"rounds", required_argument, NULL, 'r'},
+        {"warm-up", required_argument, NULL, 'w'}, {"pid", required_argument, NULL, 'p'},
+        {"join", no_argument, NULL, 'j'},          {"seconds", required_argument, NULL, 's'},
+        {"ping", required_argument, NULL, 'i'},    {NULL, 0, NULL, 0}};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
         case 'c':
@@ -281,13 +341,16 @@ static void parse_options(int argc, char **argv)
         case 's':
             crowd.seconds = atoi(optarg);
             break;
+        case 'i':
+            crowd.ping = atoi(optarg);
+            break;
         default:
             exit(2);
         }
     }
     if (optind + 1 != argc || crowd.clients < 1)
         die("usage: lumamesh-crowd RELAY-BLOB [--clients N] [--rounds N] [--warm-up N] [--pid PID] [--join] "
-            "[--seconds N]");
+            "[--seconds N] [--ping MS]");
     if (lm_node_config_parse_blob(&crowd.relay, argv[optind], strlen(argv[optind])) != LM_OK)
         die("that is no relay blob");
     crowd.relay_addr = crowd.relay.ip.family != LM_AF_NONE ? crowd.relay.ip : crowd.relay.ip6;
@@ -300,7 +363,9 @@ int main(int argc, char **argv)
         die("libsodium does not start");
     parse_options(argc, argv);
     crowd.members = calloc((size_t)(crowd.clients + crowd.warm_up), sizeof *crowd.members);
-    if (crowd.members == NULL || lm_sctp_start() != LM_OK)
+    crowd.answers_cap = 1000000;
+    crowd.answers = crowd.ping > 0 ? calloc(crowd.answers_cap, sizeof *crowd.answers) : NULL;
+    if (crowd.members == NULL || (crowd.ping > 0 && crowd.answers == NULL) || lm_sctp_start() != LM_OK)
         die("out of memory");
     int clients = crowd.clients;
     long idle = relay_memory().private_dirty;
@@ -311,6 +376,7 @@ int main(int argc, char **argv)
         open_all();
         hold(500 + (lm_ms)crowd.seconds * 1000);
         report("open", round, start);
+        report_pings(round);
         long open = relay_memory().private_dirty;
         start = now_ms();
         close_all();
@@ -318,6 +384,7 @@ int main(int argc, char **argv)
         report("closed", round, start);
     }
     lm_sctp_stop();
+    free(crowd.answers);
     free(crowd.members);
     return 0;
 }
