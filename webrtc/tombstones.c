@@ -19,6 +19,33 @@ void lm_tombstones_init(lm_tombstones *t, const lm_random *random)
     lm_random_fill(random, t->secret, sizeof t->secret);
 }
 
+/*
+ * One by one on the heap, small and long-lived among the large memory of sessions, they would keep its pages
+ * from going back to the system. In a pool they lie together, and a page of it is touched only once it is
+ * needed.
+ */
+static lm_tombstone *take(lm_tombstones *t)
+{
+    lm_tombstone *entry = t->unused;
+    if (entry != NULL) {
+        t->unused = entry->hh.next;
+    } else {
+        if (t->pool == NULL && (t->pool = calloc(LM_TOMBSTONES_MAX, sizeof *t->pool)) == NULL)
+            return NULL;
+        if (t->pool_used == LM_TOMBSTONES_MAX)
+            return NULL;
+        entry = &t->pool[t->pool_used++];
+    }
+    memset(entry, 0, sizeof *entry);
+    return entry;
+}
+
+static void give(lm_tombstones *t, lm_tombstone *entry)
+{
+    entry->hh.next = t->unused;
+    t->unused = entry;
+}
+
 static lm_tombstone *find(const lm_tombstones *t, const uint8_t hash[HASH_LEN])
 {
     lm_tombstone *entry;
@@ -38,7 +65,7 @@ static void forget_old(lm_tombstones *t, lm_ms now)
     while ((oldest = t->entries) != NULL &&
            (now >= oldest->seen + LM_TOMBSTONE_KEPT || HASH_COUNT(t->entries) >= LM_TOMBSTONES_MAX)) {
         HASH_DEL(t->entries, oldest);
-        free(oldest);
+        give(t, oldest);
     }
 }
 
@@ -48,7 +75,7 @@ static void append(lm_tombstones *t, lm_ms now, lm_tombstone *entry)
     entry->seen = now;
     HASH_ADD(hh, t->entries, hash, HASH_LEN, entry);
     if (entry->hh.tbl == NULL)
-        free(entry);
+        give(t, entry);
 }
 
 void lm_tombstones_add(lm_tombstones *t, lm_ms now, const uint8_t *key, size_t len)
@@ -60,7 +87,7 @@ void lm_tombstones_add(lm_tombstones *t, lm_ms now, const uint8_t *key, size_t l
         HASH_DEL(t->entries, entry);
     } else {
         forget_old(t, now);
-        if ((entry = calloc(1, sizeof *entry)) == NULL)
+        if ((entry = take(t)) == NULL)
             return;
         memcpy(entry->hash, hash, HASH_LEN);
     }
@@ -78,7 +105,7 @@ bool lm_tombstones_has(lm_tombstones *t, lm_ms now, const uint8_t *key, size_t l
         return false;
     HASH_DEL(t->entries, entry);
     if (now >= entry->seen + LM_TOMBSTONE_KEPT) {
-        free(entry);
+        give(t, entry);
         return false;
     }
     append(t, now, entry);
@@ -92,9 +119,8 @@ size_t lm_tombstones_count(const lm_tombstones *t)
 
 void lm_tombstones_clear(lm_tombstones *t)
 {
-    while (t->entries != NULL) {
-        lm_tombstone *entry = t->entries;
-        HASH_DEL(t->entries, entry);
-        free(entry);
-    }
+    HASH_CLEAR(hh, t->entries);
+    free(t->pool);
+    t->pool = t->unused = NULL;
+    t->pool_used = 0;
 }

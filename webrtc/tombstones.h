@@ -16,7 +16,7 @@
 #include "common/clock.h"
 #include "common/random.h"
 
-/* Clients remembered at the most; about 100 bytes each. */
+/* Clients remembered at the most; 80 bytes each. */
 #define LM_TOMBSTONES_MAX 4096
 
 /* How long one is remembered after its last check, in ms: no browser pauses its checks for so long. */
@@ -25,6 +25,9 @@
 /* Zero-initialise, then lm_tombstones_init(); lm_tombstones_clear() frees. */
 typedef struct lm_tombstones {
     uint8_t secret[32];
+    struct lm_tombstone *pool;    /* room for all of them, in one piece; NULL until there is one */
+    size_t pool_used;             /* entries of the pool that have ever been in use */
+    struct lm_tombstone *unused;  /* entries that are free again, linked by their hh.next */
     struct lm_tombstone *entries; /* the one heard from longest ago first */
 } lm_tombstones;
 
