@@ -26,7 +26,8 @@ tree=$root/tree
 rm -rf "$tree/src"
 mkdir -p "$tree/src"
 git ls-files -z --cached --others --exclude-standard | xargs -0 tar -cf - | tar -xf - -C "$tree/src"
-chroot "$tree" sh -euc '
+# With a /proc of its own, which goes with the mount namespace.
+PATH=$PATH:/usr/sbin:/sbin unshare -m sh -euc 'mount -t proc proc "$1/proc" && exec chroot "$1" sh -euc "$2"' sh "$tree" '
     cd /src
     cmake -S . -B /build -DLM_WERROR=ON -DLM_BUILD_TESTS=ON -DLM_BUILD_FUZZERS=ON >/tmp/cmake.log || { cat /tmp/cmake.log; exit 1; }
     cmake --build /build -j '"$(nproc)"' -- --no-print-directory -s

@@ -76,7 +76,8 @@ static void compare(const char *name, const char *text)
     }
     FILE *in = fopen(path, "r");
     assert_non_null(in);
-    fread(expected, 1, LM_REPORT_MAX, in);
+    size_t len = fread(expected, 1, LM_REPORT_MAX, in);
+    assert_true(len > 0);
     fclose(in);
     assert_string_equal(text, expected);
     free(expected);
