@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+#include <time.h> /* gmtime_r and strftime: the time itself is an argument */
 
 #include "common/json_text.h"
 #include "relay/json_writer.h"

@@ -101,19 +101,29 @@ static lm_relay_limits relay_limits(const lm_settings *settings)
                              .resume = (lm_ms)settings->resume_seconds * 1000};
 }
 
+static lm_webrtc_limits stack_limits(const lm_settings *settings)
+{
+    return (lm_webrtc_limits){.max_sessions = settings->max_sessions,
+                              .session_rate = settings->session_rate,
+                              .session_burst = SESSION_BURST,
+                              .session_ttl = (lm_ms)settings->session_ttl * 1000};
+}
+
+static lm_webrtc_identity stack_identity(const lm_identity *identity, const lm_node_config *config)
+{
+    return (lm_webrtc_identity){.ufrag = config->ufrag,
+                                .pwd = config->pwd,
+                                .cert_der = identity->cert.der,
+                                .cert_len = identity->cert.der_len,
+                                .key_der = identity->key.der,
+                                .key_len = identity->key.der_len};
+}
+
 static int make_relay(lm_service *s, const lm_settings *settings, const lm_identity *identity,
                       const lm_node_config *config)
 {
-    lm_stack_config stack_config = {.ufrag = config->ufrag,
-                                    .pwd = config->pwd,
-                                    .cert_der = identity->cert.der,
-                                    .cert_len = identity->cert.der_len,
-                                    .key_der = identity->key.der,
-                                    .key_len = identity->key.der_len,
-                                    .max_sessions = settings->max_sessions,
-                                    .session_rate = settings->session_rate,
-                                    .session_burst = SESSION_BURST,
-                                    .session_ttl = (lm_ms)settings->session_ttl * 1000,
+    lm_stack_config stack_config = {.identity = stack_identity(identity, config),
+                                    .limits = stack_limits(settings),
                                     .cookie_threshold = COOKIE_THRESHOLD,
                                     .random = lm_random_system(),
                                     .log = s->log};
@@ -149,7 +159,7 @@ int lm_service_start(lm_service **service, uv_loop_t *loop, const lm_settings *s
                         .poll = core_poll,
                         .next_timeout = core_next_timeout,
                         .timeout = core_timeout};
-    result = lm_udp_open(&s->udp, loop, settings->udp_port, &core, log, error);
+    result = lm_udp_open(&s->udp, loop, settings->udp_port, &core, error);
     if (result != LM_OK) {
         lm_relay_destroy(s->relay);
         free(s);
@@ -172,17 +182,9 @@ int lm_service_reconfigure(lm_service *s, const lm_settings *settings, const lm_
                            const lm_node_config *config, lm_error_text *error)
 {
     const lm_relay_change change = {.limits = relay_limits(settings),
-                                    .stack = {.max_sessions = settings->max_sessions,
-                                              .session_rate = settings->session_rate,
-                                              .session_burst = SESSION_BURST,
-                                              .session_ttl = (lm_ms)settings->session_ttl * 1000},
+                                    .stack = stack_limits(settings),
                                     .node = *config,
-                                    .identity = {.ufrag = config->ufrag,
-                                                 .pwd = config->pwd,
-                                                 .cert_der = identity->cert.der,
-                                                 .cert_len = identity->cert.der_len,
-                                                 .key_der = identity->key.der,
-                                                 .key_len = identity->key.der_len}};
+                                    .identity = stack_identity(identity, config)};
     int result = lm_relay_reconfigure(s->relay, &change);
     if (result != LM_OK)
         return lm_error_text_set(error, result, "the relay cannot be changed: %s", lm_strerror(result));

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/socket.h> /* a command of its own process: it asks once, and blocks */
 #include <sys/time.h>
 #include <unistd.h>
 

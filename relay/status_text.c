@@ -3,7 +3,7 @@
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdbool.h>
-#include <time.h>
+#include <time.h> /* gmtime_r and strftime: the time itself is an argument */
 
 #include "common/error.h"
 #include "common/json_text.h"

@@ -439,13 +439,7 @@ static const lm_webrtc_ops stack_ops = {
 
 int lm_stack_create(lm_webrtc **out, const lm_stack_config *config)
 {
-    const lm_webrtc_identity identity = {.ufrag = config->ufrag,
-                                         .pwd = config->pwd,
-                                         .cert_der = config->cert_der,
-                                         .cert_len = config->cert_len,
-                                         .key_der = config->key_der,
-                                         .key_len = config->key_len};
-    if (config->max_sessions == 0)
+    if (config->limits.max_sessions == 0)
         return LM_EINVAL;
     lm_stack *stack = calloc(1, sizeof *stack);
     if (stack == NULL)
@@ -455,14 +449,11 @@ int lm_stack_create(lm_webrtc **out, const lm_stack_config *config)
     stack->env.log = config->log;
     stack->random = config->random;
     stack->env.cookie_threshold = config->cookie_threshold;
-    stack->env.session_ttl = config->session_ttl;
     lm_hello_cookie_init(&stack->env.cookie, &stack->random);
     lm_tombstones_init(&stack->tombstones, &stack->random);
-    stack->max_sessions = config->max_sessions;
-    stack->admission.rate = config->session_rate;
-    stack->admission.burst = config->session_burst;
+    stack_set_limits(&stack->base, &config->limits);
 
-    int error = stack_set_identity(&stack->base, &identity);
+    int error = stack_set_identity(&stack->base, &config->identity);
     if (error == LM_OK)
         error = lm_sctp_start();
     if (error != LM_OK) {

@@ -23,19 +23,9 @@
 #define LM_STACK_HANDSHAKE_STEPS 2
 
 typedef struct lm_stack_config {
-    const char *ufrag; /* ICE credentials (RFC 8839 section 5.4): at least 4 and 22 characters; copied */
-    const char *pwd;
-    const uint8_t *cert_der; /* X.509 certificate; copied */
-    size_t cert_len;
-    const uint8_t *key_der; /* its ECDSA P-256 private key; copied */
-    size_t key_len;
-    uint32_t max_sessions; /* living sessions at once, handshaking ones included */
-    uint32_t session_rate; /* new sessions a second and address (IPv6: /64); 0: no limit */
-    uint32_t session_burst;
-    lm_ms session_ttl; /* a session is closed when neither message nor valid check has come for so long; 0:
-                          off */
-    uint32_t
-        cookie_threshold; /* DTLS handshakes half open from which on newcomers need a cookie; 0: always */
+    lm_webrtc_identity identity; /* ICE credentials of at least 4 and 22 characters; all of it is copied */
+    lm_webrtc_limits limits;     /* max_sessions 1 or more */
+    uint32_t cookie_threshold;   /* half-open DTLS handshakes from which on a newcomer needs a cookie */
     lm_random random;
     const lm_log *log; /* borrowed for the stack's life; may be NULL */
 } lm_stack_config;

@@ -59,7 +59,6 @@ struct lm_udp {
     uint16_t port;
     lm_ms armed; /* what the timer is set to */
     lm_udp_core core;
-    const lm_log *log;
     lm_udp_stats stats;
     batch in;
     batch out;
@@ -344,7 +343,7 @@ static void on_closed(uv_handle_t *handle)
         free(udp);
 }
 
-int lm_udp_open(lm_udp **out, uv_loop_t *loop, uint16_t port, const lm_udp_core *core, const lm_log *log,
+int lm_udp_open(lm_udp **out, uv_loop_t *loop, uint16_t port, const lm_udp_core *core,
                 lm_error_text *why)
 {
     lm_udp *udp = calloc(1, sizeof *udp);
@@ -353,7 +352,6 @@ int lm_udp_open(lm_udp **out, uv_loop_t *loop, uint16_t port, const lm_udp_core 
     udp->loop = loop;
     udp->port = port;
     udp->core = *core;
-    udp->log = log;
     udp->armed = LM_MS_NEVER;
     udp->sockets[0] = (udp_socket){.udp = udp, .fd = -1, .family = LM_AF_INET};
     udp->sockets[1] = (udp_socket){.udp = udp, .fd = -1, .family = LM_AF_INET6};

@@ -15,7 +15,6 @@
 #include "common/clock.h"
 #include "common/dgram.h"
 #include "common/error_text.h"
-#include "common/log.h"
 #include "webrtc/stats.h"
 
 /* The four verbs of the core that the port serves. */
@@ -31,11 +30,11 @@ typedef struct lm_udp_core {
 typedef struct lm_udp lm_udp;
 
 /*
- * Opens `port` (0: one that the kernel chooses, the same for both families) and starts. log may be NULL and
- * is borrowed, as is what core points to. LM_EIO, LM_ENOMEM, with *why saying what failed. A machine without
- * IPv6, or without IPv4, is no error.
+ * Opens `port` (0: one that the kernel chooses, the same for both families) and starts. What core points to is
+ * borrowed. LM_EIO, LM_ENOMEM, with *why saying what failed. A machine without IPv6, or without IPv4, is no
+ * error.
  */
-int lm_udp_open(lm_udp **udp, uv_loop_t *loop, uint16_t port, const lm_udp_core *core, const lm_log *log,
+int lm_udp_open(lm_udp **udp, uv_loop_t *loop, uint16_t port, const lm_udp_core *core,
                 lm_error_text *why);
 
 /* The port that is open. */

@@ -253,15 +253,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     random_state = 1;
 
     lm_stack_config config = {
-        .ufrag = "luma",
-        .pwd = PWD,
-        .cert_der = cert.der,
-        .cert_len = cert.der_len,
-        .key_der = key.der,
-        .key_len = key.der_len,
-        .max_sessions = MAX_SESSIONS,
-        .session_rate = 5,
-        .session_burst = 10,
+        .identity.ufrag = "luma",
+        .identity.pwd = PWD,
+        .identity.cert_der = cert.der,
+        .identity.cert_len = cert.der_len,
+        .identity.key_der = key.der,
+        .identity.key_len = key.der_len,
+        .limits.max_sessions = MAX_SESSIONS,
+        .limits.session_rate = 5,
+        .limits.session_burst = 10,
         .cookie_threshold = 2, /* the third client under way needs a cookie */
         .random = seeded,
     };

@@ -103,15 +103,15 @@ static void start_relay(soak *s)
     test_node(&s->node, config.node_seed);
     config.node = s->node;
     lm_relay_limits_default(&config.limits);
-    lm_stack_config stack_config = {.ufrag = config.node.ufrag,
-                                    .pwd = config.node.pwd,
-                                    .cert_der = s->cert.der,
-                                    .cert_len = s->cert.der_len,
-                                    .key_der = s->key.der,
-                                    .key_len = s->key.der_len,
-                                    .max_sessions = 2 * CLIENTS_MAX,
+    lm_stack_config stack_config = {.identity.ufrag = config.node.ufrag,
+                                    .identity.pwd = config.node.pwd,
+                                    .identity.cert_der = s->cert.der,
+                                    .identity.cert_len = s->cert.der_len,
+                                    .identity.key_der = s->key.der,
+                                    .identity.key_len = s->key.der_len,
+                                    .limits.max_sessions = 2 * CLIENTS_MAX,
                                     .cookie_threshold = 64,
-                                    .session_ttl = 3600000,
+                                    .limits.session_ttl = 3600000,
                                     .random = random};
     must(lm_stack_create(&stack, &stack_config) == LM_OK, "no stack");
     must(lm_relay_create(&s->relay, &config, stack) == LM_OK, "no relay");

@@ -97,16 +97,16 @@ static void make_certificate(void)
 static void make_stack(test_world *w)
 {
     lm_stack_config stack = {
-        .ufrag = TEST_WORLD_UFRAG,
-        .pwd = TEST_WORLD_PWD,
-        .cert_der = cert.der,
-        .cert_len = cert.der_len,
-        .key_der = key.der,
-        .key_len = key.der_len,
-        .max_sessions = w->config.max_sessions ? w->config.max_sessions : 1000,
-        .session_rate = w->config.session_rate,
-        .session_burst = w->config.session_burst,
-        .session_ttl = w->config.session_ttl,
+        .identity.ufrag = TEST_WORLD_UFRAG,
+        .identity.pwd = TEST_WORLD_PWD,
+        .identity.cert_der = cert.der,
+        .identity.cert_len = cert.der_len,
+        .identity.key_der = key.der,
+        .identity.key_len = key.der_len,
+        .limits.max_sessions = w->config.max_sessions ? w->config.max_sessions : 1000,
+        .limits.session_rate = w->config.session_rate,
+        .limits.session_burst = w->config.session_burst,
+        .limits.session_ttl = w->config.session_ttl,
         .cookie_threshold = w->config.cookies            ? 0
                             : w->config.cookie_threshold ? w->config.cookie_threshold
                                                          : UINT32_MAX,

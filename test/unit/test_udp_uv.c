@@ -90,7 +90,7 @@ static int open_echo(void **state)
     memset(&the_echo, 0, sizeof the_echo);
     the_echo.deadline = LM_MS_NEVER;
     uv_loop_init(&loop);
-    return lm_udp_open(&udp, &loop, 0, &core, NULL, &why);
+    return lm_udp_open(&udp, &loop, 0, &core, &why);
 }
 
 static int close_echo(void **state)
@@ -224,7 +224,7 @@ static void a_taken_port_is_named(void **state)
     lm_udp *second;
     lm_udp_core core = {0};
     (void)state;
-    assert_int_equal(lm_udp_open(&second, &loop, lm_udp_port(udp), &core, NULL, &why), LM_EIO);
+    assert_int_equal(lm_udp_open(&second, &loop, lm_udp_port(udp), &core, &why), LM_EIO);
     assert_non_null(strstr(why.text, "cannot open UDP port"));
     assert_non_null(strstr(why.text, "in use"));
 }
