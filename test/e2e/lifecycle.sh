@@ -128,6 +128,7 @@ newcomers() {
 check '... newcomers are refused' eval '! newcomers'
 check '... and it stays' kill -0 "$pid"
 kill -INT "$pid"
+within 5 logged 'stopping on SIGINT' # two signals that wait for a busy process are one
 send_home
 kill -INT "$pid" 2>/dev/null
 check 'SIGINT ends it' ends_well 2
