@@ -175,6 +175,16 @@ static const lm_ice_credentials *judge(const lm_stack *stack, const lm_stun_msg 
     return &credentials->before;
 }
 
+/*
+ * True when an answer may go to an address that could be forged: while newcomers need a cookie, nobody gets
+ * more bytes than came from there, so that a bare request of 20 bytes gets none of 40.
+ */
+static bool may_answer(const lm_stack *stack, const lm_session *session, const lm_dgram *in, size_t len)
+{
+    return len <= in->len || stack->env.half_open < stack->env.cookie_threshold ||
+           (session != NULL && session->proven);
+}
+
 static int input_stun(lm_stack *stack, lm_ms now, const lm_dgram *in)
 {
     uint8_t answer[LM_STUN_ANSWER_MAX];
@@ -213,9 +223,13 @@ static int input_stun(lm_stack *stack, lm_ms now, const lm_dgram *in)
     }
     count_verdict(stack, verdict);
     int len = lm_ice_lite_answer(credentials, verdict, &request, &in->remote, answer);
-    if (len < 0 ||
-        lm_output_queue_send(&stack->env.outputs, &in->remote, &in->local, answer, (size_t)len) != LM_OK)
+    if (len > 0 && !may_answer(stack, session, in, (size_t)len)) {
+        stack->env.stats.drops.unproven++;
+        len = 0;
+    } else if (len < 0 || lm_output_queue_send(&stack->env.outputs, &in->remote, &in->local, answer,
+                                               (size_t)len) != LM_OK) {
         stack->env.stats.drops.output_full++;
+    }
     if (session != NULL) {
         session->unproven_in += in->len;
         session->unproven_out += len > 0 ? (uint64_t)len : 0;

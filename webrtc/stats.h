@@ -27,7 +27,7 @@
     X(dtls_malformed)  /* records that do not parse, or do not follow the state of the handshake */      \
     X(dtls_cookie)     /* answered with HelloVerifyRequest, or a later fragment without a good cookie */ \
     X(dtls_backlog)    /* handshake datagrams dropped since too many waited for their turn */            \
-    X(unproven)        /* handshake datagrams not sent to an address that may be forged */               \
+    X(unproven)        /* datagrams not sent to an address that may be forged: more than came from it */ \
     X(dtls_hello)      /* ClientHello fragments that contradict each other or are too long */            \
     X(sctp_malformed)  /* bad checksum, ports or verification tag */                                     \
     X(dcep)            /* DCEP message that is malformed or out of place */                              \

@@ -100,6 +100,22 @@ static void a_browsers_hello_is_answered_again_and_again(void **state)
     test_world_destroy(w);
 }
 
+/* A Binding request with nothing in it, and one that has a USERNAME but no integrity. */
+static void inject_bare(test_world *w, bool with_username)
+{
+    static const uint8_t ip[4] = {198, 51, 100, 9};
+    uint8_t request[64];
+    lm_stun_builder b;
+    lm_addr from;
+    lm_addr_set(&from, ip, sizeof ip, 9);
+    lm_stun_begin(&b, request, sizeof request, LM_STUN_BINDING, LM_STUN_REQUEST,
+                  (const uint8_t *)"transaction");
+    if (with_username)
+        lm_stun_add(&b, LM_STUN_USERNAME, "x", 1);
+    int len = lm_stun_finish(&b);
+    test_world_inject(w, &from, request, with_username ? (size_t)len : LM_STUN_HEADER_LEN);
+}
+
 /* With cookies: never more out than in. */
 static void with_cookies_a_forged_address_gets_no_more_than_came(void **state)
 {
@@ -111,9 +127,12 @@ static void with_cookies_a_forged_address_gets_no_more_than_came(void **state)
             uint64_t in = stats(w)->bytes_in, out = stats(w)->bytes_out;
             inject_check(w, i, &from);
             test_world_inject(w, &from, short_hello, sizeof short_hello);
+            inject_bare(w, false);
+            inject_bare(w, true);
             assert_true(stats(w)->bytes_out - out <= stats(w)->bytes_in - in);
         }
     }
+    assert_true(stats(w)->drops.unproven > 0);
     test_world_run(w, NULL, NULL, 120000);
     assert_true(stats(w)->bytes_out <= stats(w)->bytes_in);
     assert_int_equal(stats(w)->handshake_steps, 0);
