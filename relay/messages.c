@@ -61,7 +61,7 @@ static void put_peer(lm_json_writer *j, const lm_member *member)
 }
 
 /* True if the message is on its way; what it is not is counted. */
-static bool send_text(lm_relay *relay, lm_ms now, const lm_session *session, const lm_json_writer *j)
+static bool send_text(lm_relay *relay, lm_ms now, const lm_relay_session *session, const lm_json_writer *j)
 {
     switch (lm_webrtc_send(relay->stack, now, session->id, (const char *)j->text.start, j->text.len)) {
     case LM_OK:
@@ -89,8 +89,8 @@ static void send_to_others(lm_relay *relay, lm_ms now, const lm_member *member, 
     }
 }
 
-void lm_message_error(lm_relay *relay, lm_ms now, lm_session *session, lm_relay_error error, const char *text,
-                      const char *re)
+void lm_message_error(lm_relay *relay, lm_ms now, lm_relay_session *session, lm_relay_error error,
+                      const char *text, const char *re)
 {
     lm_json_writer j = begin(relay, "error");
     put_string(&j, "code", error_codes[error]);
@@ -100,7 +100,7 @@ void lm_message_error(lm_relay *relay, lm_ms now, lm_session *session, lm_relay_
     send_text(relay, now, session, &j);
 }
 
-void lm_message_welcome(lm_relay *relay, lm_ms now, lm_session *session,
+void lm_message_welcome(lm_relay *relay, lm_ms now, lm_relay_session *session,
                         const uint8_t nonce[LM_HELLO_NONCE_LEN], const char *re)
 {
     char sig[LM_NODE_SIG_TEXT];
@@ -176,7 +176,8 @@ void lm_message_peer_joined(lm_relay *relay, lm_ms now, const lm_member *member)
     send_to_others(relay, now, member, &j);
 }
 
-void lm_message_left(lm_relay *relay, lm_ms now, lm_session *session, const lm_room *room, const char *re)
+void lm_message_left(lm_relay *relay, lm_ms now, lm_relay_session *session, const lm_room *room,
+                     const char *re)
 {
     lm_json_writer j = begin(relay, "left");
     put_string(&j, "room", room->id_text);
@@ -210,7 +211,7 @@ int lm_message_signal(lm_relay *relay, lm_ms now, const lm_member *target, const
     return LM_OK;
 }
 
-void lm_message_nodes(lm_relay *relay, lm_ms now, lm_session *session, const char *re)
+void lm_message_nodes(lm_relay *relay, lm_ms now, lm_relay_session *session, const char *re)
 {
     const lm_node_record *record = lm_own_node_record(&relay->node, now);
     lm_json_writer j = begin(relay, "nodes");
@@ -227,7 +228,7 @@ void lm_message_nodes(lm_relay *relay, lm_ms now, lm_session *session, const cha
     send_text(relay, now, session, &j);
 }
 
-void lm_message_pong(lm_relay *relay, lm_ms now, lm_session *session, const char *t, const char *re)
+void lm_message_pong(lm_relay *relay, lm_ms now, lm_relay_session *session, const char *t, const char *re)
 {
     lm_json_writer j = begin(relay, "pong");
     if (t[0] != '\0') {

@@ -22,11 +22,11 @@ typedef enum lm_relay_error {
 } lm_relay_error;
 
 /* text is for people, in English. Counts the error by its code. */
-void lm_message_error(lm_relay *relay, lm_ms now, lm_session *session, lm_relay_error error, const char *text,
-                      const char *re);
+void lm_message_error(lm_relay *relay, lm_ms now, lm_relay_session *session, lm_relay_error error,
+                      const char *text, const char *re);
 
 /* session has its peer already; nonce is the hello's. */
-void lm_message_welcome(lm_relay *relay, lm_ms now, lm_session *session,
+void lm_message_welcome(lm_relay *relay, lm_ms now, lm_relay_session *session,
                         const uint8_t nonce[LM_HELLO_NONCE_LEN], const char *re);
 
 /* Tells member of all other members, in as many messages as it takes. */
@@ -35,7 +35,8 @@ void lm_message_joined(lm_relay *relay, lm_ms now, const lm_member *member, cons
 /* Tells the room's other members of this one. */
 void lm_message_peer_joined(lm_relay *relay, lm_ms now, const lm_member *member);
 
-void lm_message_left(lm_relay *relay, lm_ms now, lm_session *session, const lm_room *room, const char *re);
+void lm_message_left(lm_relay *relay, lm_ms now, lm_relay_session *session, const lm_room *room,
+                     const char *re);
 
 /* Tells the room's other members that this one has gone. */
 void lm_message_peer_left(lm_relay *relay, lm_ms now, const lm_member *member);
@@ -44,9 +45,9 @@ void lm_message_peer_left(lm_relay *relay, lm_ms now, const lm_member *member);
 int lm_message_signal(lm_relay *relay, lm_ms now, const lm_member *target, const lm_peer *from,
                       const char *data);
 
-void lm_message_nodes(lm_relay *relay, lm_ms now, lm_session *session, const char *re);
+void lm_message_nodes(lm_relay *relay, lm_ms now, lm_relay_session *session, const char *re);
 
 /* t is JSON text, "" if the ping had none. */
-void lm_message_pong(lm_relay *relay, lm_ms now, lm_session *session, const char *t, const char *re);
+void lm_message_pong(lm_relay *relay, lm_ms now, lm_relay_session *session, const char *t, const char *re);
 
 #endif

@@ -45,7 +45,7 @@ static int reserve_deadline(lm_peers *peers)
     return lm_deadlines_reserve(&peers->deadlines, cap);
 }
 
-lm_peer *lm_peers_add(lm_peers *peers, const uint8_t id[LM_PEER_ID_LEN], struct lm_session *session)
+lm_peer *lm_peers_add(lm_peers *peers, const uint8_t id[LM_PEER_ID_LEN], struct lm_relay_session *session)
 {
     if (reserve_deadline(peers) != LM_OK)
         return NULL;
@@ -65,7 +65,7 @@ lm_peer *lm_peers_add(lm_peers *peers, const uint8_t id[LM_PEER_ID_LEN], struct 
     return peer;
 }
 
-void lm_peers_attach(lm_peers *peers, lm_peer *peer, struct lm_session *session)
+void lm_peers_attach(lm_peers *peers, lm_peer *peer, struct lm_relay_session *session)
 {
     if (peer->session == NULL)
         peers->stats->peers_detached--;

@@ -23,13 +23,13 @@
 #define LM_PEERS_DETACHED_MAX 65536
 
 struct lm_member;
-struct lm_session;
+struct lm_relay_session;
 
 typedef struct lm_peer {
     uint8_t id[LM_PEER_ID_LEN];
-    char id_text[LM_PEER_ID_TEXT]; /* base64url of id */
-    struct lm_session *session;    /* NULL: detached */
-    struct lm_member *places;      /* its places in rooms, the oldest first */
+    char id_text[LM_PEER_ID_TEXT];    /* base64url of id */
+    struct lm_relay_session *session; /* NULL: detached */
+    struct lm_member *places;         /* its places in rooms, the oldest first */
     uint32_t place_count;
     lm_deadline deadline; /* detached: when it is given up; attached: when its stale places lapse */
     UT_hash_handle hh;
@@ -55,10 +55,10 @@ lm_peer *lm_peers_find(const lm_peers *peers, const uint8_t id[LM_PEER_ID_LEN]);
 lm_peer *lm_peers_find_text(const lm_peers *peers, const char *text);
 
 /* A new peer, attached to session; NULL if memory ran out. id must be new. */
-lm_peer *lm_peers_add(lm_peers *peers, const uint8_t id[LM_PEER_ID_LEN], struct lm_session *session);
+lm_peer *lm_peers_add(lm_peers *peers, const uint8_t id[LM_PEER_ID_LEN], struct lm_relay_session *session);
 
 /* Attaches a peer to session, or detaches it where session is NULL. */
-void lm_peers_attach(lm_peers *peers, lm_peer *peer, struct lm_session *session);
+void lm_peers_attach(lm_peers *peers, lm_peer *peer, struct lm_relay_session *session);
 
 /* Sets the peer's one deadline; LM_MS_NEVER: none. */
 void lm_peers_set_deadline(lm_peers *peers, lm_peer *peer, lm_ms at);

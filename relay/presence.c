@@ -38,7 +38,7 @@ static void remove_peer(lm_relay *relay, lm_ms now, lm_peer *peer)
 }
 
 /* Takes the session from its peer and closes it; the peer is the caller's to deal with. */
-static void close_session(lm_relay *relay, lm_ms now, lm_session *session)
+static void close_session(lm_relay *relay, lm_ms now, lm_relay_session *session)
 {
     session->peer = NULL;
     session->closing = true;
@@ -49,7 +49,7 @@ static void close_session(lm_relay *relay, lm_ms now, lm_session *session)
 /*
  * The peer's new session has joined nothing yet: it has the resume time to say which places it still wants.
  */
-static void take_over(lm_relay *relay, lm_ms now, lm_peer *peer, lm_session *session)
+static void take_over(lm_relay *relay, lm_ms now, lm_peer *peer, lm_relay_session *session)
 {
     lm_member *member;
     if (peer->session != NULL) {
@@ -65,7 +65,7 @@ static void take_over(lm_relay *relay, lm_ms now, lm_peer *peer, lm_session *ses
     relay->stats.peers_resumed++;
 }
 
-int lm_presence_greet(lm_relay *relay, lm_ms now, lm_session *session, const uint8_t id[LM_PEER_ID_LEN])
+int lm_presence_greet(lm_relay *relay, lm_ms now, lm_relay_session *session, const uint8_t id[LM_PEER_ID_LEN])
 {
     lm_peer *peer = lm_peers_find(&relay->peers, id);
     if (peer != NULL)
@@ -76,7 +76,7 @@ int lm_presence_greet(lm_relay *relay, lm_ms now, lm_session *session, const uin
     return LM_OK;
 }
 
-void lm_presence_end(lm_relay *relay, lm_ms now, lm_session *session, lm_close_reason reason)
+void lm_presence_end(lm_relay *relay, lm_ms now, lm_relay_session *session, lm_close_reason reason)
 {
     lm_peer *peer = session->peer;
     session->peer = NULL;
@@ -92,7 +92,7 @@ void lm_presence_end(lm_relay *relay, lm_ms now, lm_session *session, lm_close_r
     }
 }
 
-void lm_presence_close(lm_relay *relay, lm_ms now, lm_session *session)
+void lm_presence_close(lm_relay *relay, lm_ms now, lm_relay_session *session)
 {
     lm_peer *peer = session->peer;
     close_session(relay, now, session);

@@ -23,7 +23,8 @@
  * Makes id the peer of a session that has none. A peer of that id that exists already is taken over: its
  * present session, if it has one, is closed, and its places become stale. LM_ENOMEM.
  */
-int lm_presence_greet(lm_relay *relay, lm_ms now, lm_session *session, const uint8_t id[LM_PEER_ID_LEN]);
+int lm_presence_greet(lm_relay *relay, lm_ms now, lm_relay_session *session,
+                      const uint8_t id[LM_PEER_ID_LEN]);
 
 /* Gives up one place; the others in the room hear `peer-left`. */
 void lm_presence_leave(lm_relay *relay, lm_ms now, lm_member *member);
@@ -35,10 +36,10 @@ void lm_presence_lapse(lm_relay *relay, lm_ms now, lm_member *member);
  * The stack has ended a session: frees it. Where it fell silent its peer stays, detached; otherwise it
  * leaves.
  */
-void lm_presence_end(lm_relay *relay, lm_ms now, lm_session *session, lm_close_reason reason);
+void lm_presence_end(lm_relay *relay, lm_ms now, lm_relay_session *session, lm_close_reason reason);
 
 /* Closes a session from our side; its peer leaves at once. LM_WEBRTC_CLOSED is still to come. */
-void lm_presence_close(lm_relay *relay, lm_ms now, lm_session *session);
+void lm_presence_close(lm_relay *relay, lm_ms now, lm_relay_session *session);
 
 /* Frees all peers and rooms without a word, for the relay's own end. */
 void lm_presence_clear(lm_relay *relay);

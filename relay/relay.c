@@ -116,7 +116,7 @@ static void on_open(lm_relay *relay, lm_ms now, lm_session_id id)
 
 static void on_message(lm_relay *relay, lm_ms now, const lm_webrtc_output *event)
 {
-    lm_session *session = lm_sessions_find(&relay->sessions, event->session);
+    lm_relay_session *session = lm_sessions_find(&relay->sessions, event->session);
     relay->stats.messages_in++;
     if (session == NULL || session->closing)
         relay->stats.drops.closing++;
@@ -127,7 +127,7 @@ static void on_message(lm_relay *relay, lm_ms now, const lm_webrtc_output *event
 
 static void on_closed(lm_relay *relay, lm_ms now, const lm_webrtc_output *event)
 {
-    lm_session *session = lm_sessions_find(&relay->sessions, event->session);
+    lm_relay_session *session = lm_sessions_find(&relay->sessions, event->session);
     LM_LOGD(relay->log, "relay: session %llu closed: %s", (unsigned long long)event->session,
             lm_close_reason_name(event->closed));
     if (session != NULL)
@@ -173,7 +173,7 @@ void lm_relay_timeout(lm_relay *relay, lm_ms now)
 /* Tells every session that has not been told yet. */
 static void tell_all(lm_relay *relay, lm_ms now)
 {
-    lm_session *session, *next;
+    lm_relay_session *session, *next;
     HASH_ITER(hh, relay->sessions.table, session, next) {
         if (session->closing || session->told)
             continue;
@@ -199,7 +199,7 @@ bool lm_relay_is_draining(const lm_relay *relay)
 
 void lm_relay_shut_down(lm_relay *relay, lm_ms now)
 {
-    lm_session *session, *next;
+    lm_relay_session *session, *next;
     if (relay->shutting_down)
         return;
     lm_relay_drain(relay, now);

@@ -2,16 +2,16 @@
 
 #include <stdlib.h>
 
-lm_session *lm_sessions_find(const lm_sessions *sessions, lm_session_id id)
+lm_relay_session *lm_sessions_find(const lm_sessions *sessions, lm_session_id id)
 {
-    lm_session *session;
+    lm_relay_session *session;
     HASH_FIND(hh, sessions->table, &id, sizeof id, session);
     return session;
 }
 
-lm_session *lm_sessions_add(lm_sessions *sessions, lm_session_id id, uint32_t burst, lm_ms now)
+lm_relay_session *lm_sessions_add(lm_sessions *sessions, lm_session_id id, uint32_t burst, lm_ms now)
 {
-    lm_session *session = calloc(1, sizeof *session);
+    lm_relay_session *session = calloc(1, sizeof *session);
     if (session == NULL)
         return NULL;
     session->id = id;
@@ -25,7 +25,7 @@ lm_session *lm_sessions_add(lm_sessions *sessions, lm_session_id id, uint32_t bu
     return session;
 }
 
-void lm_sessions_remove(lm_sessions *sessions, lm_session *session)
+void lm_sessions_remove(lm_sessions *sessions, lm_relay_session *session)
 {
     HASH_DEL(sessions->table, session);
     free(session);
@@ -34,7 +34,7 @@ void lm_sessions_remove(lm_sessions *sessions, lm_session *session)
 
 void lm_sessions_clear(lm_sessions *sessions)
 {
-    lm_session *session, *next;
+    lm_relay_session *session, *next;
     HASH_ITER(hh, sessions->table, session, next) {
         lm_sessions_remove(sessions, session);
     }

@@ -12,7 +12,7 @@
 
 struct lm_peer;
 
-typedef struct lm_session {
+typedef struct lm_relay_session {
     lm_session_id id;
     struct lm_peer *peer; /* who said hello on it; NULL before that and once it is closing */
     bool told;            /* that the relay is shutting down */
@@ -20,22 +20,22 @@ typedef struct lm_session {
     lm_token_bucket bucket;
     uint32_t over; /* messages over the rate since the bucket was last full */
     UT_hash_handle hh;
-} lm_session;
+} lm_relay_session;
 
 /* Zero-initialise but for stats (borrowed), whose gauge `sessions` follows the table. */
 typedef struct lm_sessions {
-    lm_session *table;
+    lm_relay_session *table;
     lm_relay_stats *stats;
 } lm_sessions;
 
 /* The session with this id, NULL if there is none. */
-lm_session *lm_sessions_find(const lm_sessions *sessions, lm_session_id id);
+lm_relay_session *lm_sessions_find(const lm_sessions *sessions, lm_session_id id);
 
 /* A new session with a full bucket of `burst` tokens; NULL if memory ran out. id must be new. */
-lm_session *lm_sessions_add(lm_sessions *sessions, lm_session_id id, uint32_t burst, lm_ms now);
+lm_relay_session *lm_sessions_add(lm_sessions *sessions, lm_session_id id, uint32_t burst, lm_ms now);
 
 /* Takes a session out and frees it. It must have no peer any more. */
-void lm_sessions_remove(lm_sessions *sessions, lm_session *session);
+void lm_sessions_remove(lm_sessions *sessions, lm_relay_session *session);
 
 /* Frees all sessions. */
 void lm_sessions_clear(lm_sessions *sessions);

@@ -18,7 +18,7 @@
 typedef struct request {
     lm_relay *relay;
     lm_ms now;
-    lm_session *session;
+    lm_relay_session *session;
     const cJSON *json;
     char re[LM_RE_TEXT]; /* JSON text of `re`, "" if there is none */
 } request;
@@ -324,7 +324,7 @@ static void dispatch(request *r)
  * is full again, refusals add up, so that a client which goes on at a rate that is just too high is found as
  * well as a flood.
  */
-static bool within_rate(const lm_relay *relay, lm_ms now, lm_session *session)
+static bool within_rate(const lm_relay *relay, lm_ms now, lm_relay_session *session)
 {
     uint32_t rate = relay->limits.message_rate, burst = relay->limits.message_burst;
     if (session->over > 0 && lm_token_bucket_full(&session->bucket, rate, burst, now))
@@ -359,8 +359,8 @@ static void handle_object(request *r, bool allowed)
         dispatch(r);
 }
 
-void lm_signalling_message(lm_relay *relay, lm_ms now, lm_session *session, const char *text, size_t len,
-                           bool binary)
+void lm_signalling_message(lm_relay *relay, lm_ms now, lm_relay_session *session, const char *text,
+                           size_t len, bool binary)
 {
     request r = {.relay = relay, .now = now, .session = session, .json = NULL, .re = ""};
     cJSON *json = NULL;

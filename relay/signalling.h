@@ -19,7 +19,7 @@
 #define LM_OVER_RATE_MAX 256
 
 /* Takes one message (borrowed) of a session; answers it, and may close the session. */
-void lm_signalling_message(lm_relay *relay, lm_ms now, lm_session *session, const char *text, size_t len,
-                           bool binary);
+void lm_signalling_message(lm_relay *relay, lm_ms now, lm_relay_session *session, const char *text,
+                           size_t len, bool binary);
 
 #endif

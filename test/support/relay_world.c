@@ -157,7 +157,7 @@ const char *relay_world_fault(const relay_world *world)
     const lm_relay_stats *stats = lm_relay_get_stats(relay);
     const lm_room *room;
     const lm_peer *peer;
-    const lm_session *session;
+    const lm_relay_session *session;
     const char *fault;
     uint64_t room_members = 0, peer_places = 0, detached = 0;
 

@@ -24,7 +24,7 @@ static void finds_by_id_and_text(void **state)
 {
     lm_relay_stats stats = {0};
     lm_peers peers = {.stats = &stats};
-    lm_session session = {.id = 1};
+    lm_relay_session session = {.id = 1};
     uint8_t id[LM_PEER_ID_LEN] = {0};
     (void)state;
     for (unsigned i = 0; i < 1000; i++) {
@@ -51,7 +51,7 @@ static void counts_the_detached(void **state)
 {
     lm_relay_stats stats = {0};
     lm_peers peers = {.stats = &stats};
-    lm_session session = {.id = 1};
+    lm_relay_session session = {.id = 1};
     uint8_t id[LM_PEER_ID_LEN] = {0};
     (void)state;
     lm_peer *peer = lm_peers_add(&peers, id, &session);

@@ -40,7 +40,7 @@ static void keeps_places_in_order_of_joining(void **state)
 {
     lm_relay_stats stats = {0};
     lm_rooms rooms = {.room_size = 3, .stats = &stats};
-    lm_session session = {.id = 1};
+    lm_relay_session session = {.id = 1};
     lm_peer peers[4] = {
         {.session = &session}, {.session = &session}, {.session = &session}, {.session = &session}};
     const uint8_t id[LM_ROOM_ID_LEN] = {1};
@@ -81,7 +81,7 @@ static void a_peer_has_many_places(void **state)
 {
     lm_relay_stats stats = {0};
     lm_rooms rooms = {.room_size = 1, .stats = &stats};
-    lm_session session = {.id = 1};
+    lm_relay_session session = {.id = 1};
     lm_peer peer = {.session = &session};
     lm_member *member;
     uint8_t id[LM_ROOM_ID_LEN] = {0};
@@ -106,7 +106,7 @@ static void replaces_info_and_listens(void **state)
 {
     lm_relay_stats stats = {0};
     lm_rooms rooms = {.room_size = 2, .stats = &stats};
-    lm_session session = {.id = 1};
+    lm_relay_session session = {.id = 1};
     lm_peer peer = {.session = &session};
     const uint8_t id[LM_ROOM_ID_LEN] = {0};
     lm_member *member;
