@@ -21,7 +21,8 @@ enum { LM_HISTOGRAM_BUCKETS = 1 LM_HISTOGRAM_BOUNDS(LM_X) };
 /* Zero-initialise. Counters only grow. */
 typedef struct lm_histogram {
     uint64_t buckets[LM_HISTOGRAM_BUCKETS]; /* times in each bucket alone; the last has no bound */
-    uint64_t sum;                           /* of all times, in ms */
+    uint64_t sum;                           /* of all times, in whole ms */
+    uint64_t rest;                          /* of the sum that makes no ms yet, in us */
 } lm_histogram;
 
 /* The bound of a bucket in ms; LM_MS_NEVER for the last one. */
@@ -35,15 +36,30 @@ static inline lm_ms lm_histogram_bound(size_t bucket)
     return bounds[bucket];
 }
 
-/* Takes in the time from `from` to `to`; a clock that ran backwards counts as 0. */
-static inline void lm_histogram_add(lm_histogram *histogram, lm_ms from, lm_ms to)
+/* Puts a time into the first bucket that it fits. */
+static inline void lm_histogram_count_in(lm_histogram *histogram, lm_ms time)
 {
-    lm_ms time = to > from ? to - from : 0;
     size_t bucket = 0;
     while (time > lm_histogram_bound(bucket))
         bucket++;
     histogram->buckets[bucket]++;
+}
+
+/* Takes in the time from `from` to `to`; a clock that ran backwards counts as 0. */
+static inline void lm_histogram_add(lm_histogram *histogram, lm_ms from, lm_ms to)
+{
+    lm_ms time = to > from ? to - from : 0;
+    lm_histogram_count_in(histogram, time);
     histogram->sum += time;
+}
+
+/* Takes in a time in us, up to about 500,000 years. What is 1 us over a bound is over it. */
+static inline void lm_histogram_add_us(lm_histogram *histogram, uint64_t us)
+{
+    lm_histogram_count_in(histogram, us / 1000 + (us % 1000 != 0));
+    histogram->rest += us;
+    histogram->sum += histogram->rest / 1000;
+    histogram->rest %= 1000;
 }
 
 /* How many times it has taken in. */

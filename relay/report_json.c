@@ -158,6 +158,7 @@ int lm_report_json(const lm_report *report, void *buf, size_t cap)
     put_drops(&j, report);
     put_histogram(&j, "connectTime", &report->webrtc->connect_time);
     put_histogram(&j, "signalTime", &report->relay->signal_time);
+    put_histogram(&j, "turnTime", &report->udp->turn_time);
     put_relay(&j, report->relay);
     put_webrtc(&j, report->webrtc);
     put_udp(&j, report->udp);

@@ -161,6 +161,8 @@ int lm_report_metrics(const lm_report *report, void *buf, size_t cap)
 #define LM_X(name, metric, help) put_counter(&w, PREFIX metric "_total", report->udp->name, help);
     LM_UDP_COUNTERS(LM_X)
 #undef LM_X
+    put_histogram(&w, PREFIX "loop_turn_seconds", &report->udp->turn_time,
+                  "CPU time that a turn of the event loop took, from one wait for the network to the next.");
     put_drops(&w, report);
     put_process(&w, report);
     return w.failed ? LM_ETOOBIG : (int)w.len;

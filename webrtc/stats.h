@@ -67,6 +67,7 @@ typedef struct lm_udp_stats {
 #define LM_X(name, metric, help) uint64_t name;
     LM_UDP_COUNTERS(LM_X)
 #undef LM_X
+    lm_histogram turn_time; /* CPU time of each turn of the loop that the port is on, from wait to wait */
 } lm_udp_stats;
 
 typedef struct lm_webrtc_stats {

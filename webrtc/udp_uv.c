@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/error.h"
@@ -52,6 +53,8 @@ typedef struct batch {
 struct lm_udp {
     uv_loop_t *loop;
     uv_timer_t timer;
+    uv_prepare_t turns; /* called when the loop has done all there is to do, and is about to wait */
+    uint64_t worked;    /* CPU time of this thread at the latest call, in us */
     udp_socket sockets[2];
     unsigned open_handles;
     bool closing;
@@ -279,6 +282,28 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     lm_udp_flush(udp);
 }
 
+/* --- how long a turn takes --- */
+
+/*
+ * The CPU's time, not the wall's: it stands still while the loop waits and while the machine has given the
+ * CPU to somebody else, so what it has gained from one wait to the next is what one turn has cost.
+ */
+static uint64_t worked_us(void)
+{
+    struct timespec ts;
+    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts) != 0)
+        return 0;
+    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static void on_turn(uv_prepare_t *turns)
+{
+    lm_udp *udp = turns->data;
+    uint64_t worked = worked_us();
+    lm_histogram_add_us(&udp->stats.turn_time, worked - udp->worked);
+    udp->worked = worked;
+}
+
 /* --- opening and closing --- */
 
 static int open_socket(udp_socket *s, uint16_t port)
@@ -338,13 +363,12 @@ static int open_sockets(lm_udp *udp, lm_error_text *why)
 
 static void on_closed(uv_handle_t *handle)
 {
-    lm_udp *udp = handle->type == UV_TIMER ? handle->data : ((udp_socket *)handle->data)->udp;
+    lm_udp *udp = handle->type == UV_POLL ? ((udp_socket *)handle->data)->udp : handle->data;
     if (--udp->open_handles == 0)
         free(udp);
 }
 
-int lm_udp_open(lm_udp **out, uv_loop_t *loop, uint16_t port, const lm_udp_core *core,
-                lm_error_text *why)
+int lm_udp_open(lm_udp **out, uv_loop_t *loop, uint16_t port, const lm_udp_core *core, lm_error_text *why)
 {
     lm_udp *udp = calloc(1, sizeof *udp);
     if (udp == NULL)
@@ -365,8 +389,11 @@ int lm_udp_open(lm_udp **out, uv_loop_t *loop, uint16_t port, const lm_udp_core 
         return error;
     }
     uv_timer_init(loop, &udp->timer);
-    udp->timer.data = udp;
-    udp->open_handles = 1;
+    uv_prepare_init(loop, &udp->turns);
+    udp->timer.data = udp->turns.data = udp;
+    udp->open_handles = 2;
+    udp->worked = worked_us();
+    uv_prepare_start(&udp->turns, on_turn);
     for (int i = 0; i < 2; i++) {
         udp_socket *s = &udp->sockets[i];
         if (s->fd < 0)
@@ -398,6 +425,7 @@ void lm_udp_close(lm_udp *udp)
     drain(udp); /* the last words: ABORT and close_notify */
     udp->closing = true;
     uv_close((uv_handle_t *)&udp->timer, on_closed);
+    uv_close((uv_handle_t *)&udp->turns, on_closed);
     for (int i = 0; i < 2; i++) {
         udp_socket *s = &udp->sockets[i];
         if (s->fd < 0)

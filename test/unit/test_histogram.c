@@ -45,12 +45,34 @@ static void no_time_and_endless_time_have_a_place(void **state)
     assert_int_equal(lm_histogram_count(&h), 3);
 }
 
+/* What is a little over a bound is over it, and the sum loses nothing of times that are shorter than 1 ms. */
+static void microseconds_are_counted_exactly(void **state)
+{
+    lm_histogram h = {0};
+    (void)state;
+    lm_histogram_add_us(&h, 0);
+    lm_histogram_add_us(&h, 1000);
+    assert_int_equal(h.buckets[0], 2);
+    lm_histogram_add_us(&h, 1001);
+    assert_int_equal(h.buckets[1], 1);
+    lm_histogram_add_us(&h, 5000);
+    lm_histogram_add_us(&h, 5001);
+    assert_int_equal(h.buckets[2], 1);
+    assert_int_equal(h.buckets[3], 1);
+    assert_int_equal(h.sum, 12);
+    for (int i = 0; i < 998; i++)
+        lm_histogram_add_us(&h, 1);
+    assert_int_equal(h.sum, 13);
+    assert_int_equal(h.rest, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bounds_rise_and_the_last_bucket_has_none),
         cmocka_unit_test(a_time_is_in_the_first_bucket_that_it_fits),
         cmocka_unit_test(no_time_and_endless_time_have_a_place),
+        cmocka_unit_test(microseconds_are_counted_exactly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

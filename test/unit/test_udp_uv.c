@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/error.h"
@@ -25,6 +26,7 @@ typedef struct echo {
     unsigned timeouts;
     lm_ms now;           /* of the latest call: time never runs backwards */
     useconds_t work;     /* that an input takes */
+    lm_ms cpu;           /* the same of the CPU's time */
     lm_ms longest_delay; /* from an input's time to the next poll's */
 } echo;
 
@@ -40,6 +42,8 @@ static int echo_input(void *self, lm_ms now, const lm_dgram *in)
     set_now(e, now);
     if (e->work > 0)
         usleep(e->work);
+    for (clock_t end = clock() + (clock_t)e->cpu * CLOCKS_PER_SEC / 1000; clock() < end;)
+        ;
     assert_true(e->last < WAITING);
     e->waiting[e->last] = *in;
     memcpy(e->bytes[e->last], in->data, in->len);
@@ -244,6 +248,34 @@ static void time_goes_on_while_a_batch_is_worked_off(void **state)
     close(fd);
 }
 
+/* What the loop works is counted, what it waits or sleeps is not. */
+static void the_cpu_time_of_a_turn_is_counted(void **state)
+{
+    int fd = client_socket("127.0.0.1:0");
+    uint8_t byte;
+    lm_addr from;
+    const lm_histogram *turns = &lm_udp_get_stats(udp)->turn_time;
+    uint64_t over_10_ms = 0;
+    (void)state;
+    the_echo.work = 30000;
+    send_from(fd, "127.0.0.1", "x", 1);
+    assert_int_equal(await(fd, &byte, 1, &from), 1);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    uint64_t before = turns->sum;
+    assert_in_range(before, 0, 20);
+    the_echo.work = 0;
+    the_echo.cpu = 12;
+    send_from(fd, "127.0.0.1", "x", 1);
+    assert_int_equal(await(fd, &byte, 1, &from), 1);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    assert_true(turns->sum >= before + 11);
+    for (size_t i = 0; i < LM_HISTOGRAM_BUCKETS; i++)
+        if (lm_histogram_bound(i) > 10)
+            over_10_ms += turns->buckets[i];
+    assert_true(over_10_ms >= 1);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +286,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_timer_follows_the_deadline, open_echo, close_echo),
         cmocka_unit_test_setup_teardown(a_taken_port_is_named, open_echo, close_echo),
         cmocka_unit_test_setup_teardown(time_goes_on_while_a_batch_is_worked_off, open_echo, close_echo),
+        cmocka_unit_test_setup_teardown(the_cpu_time_of_a_turn_is_counted, open_echo, close_echo),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
