@@ -62,7 +62,7 @@ typedef struct lm_session lm_session;
 typedef struct lm_session_env {
     lm_dtls_server *dtls;
     lm_hello_cookie cookie;
-    unsigned handshake_steps;  /* steps of DTLS handshakes that may still be taken in this turn */
+    unsigned handshake_steps;  /* steps of DTLS handshakes that may still be taken now */
     unsigned half_open;        /* DTLS handshakes under way */
     unsigned cookie_threshold; /* from so many on, a newcomer has to bring a cookie */
     lm_ms session_ttl;         /* as lm_stack_config's */

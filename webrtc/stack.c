@@ -21,7 +21,6 @@ typedef struct lm_stack {
     lm_admission admission;
     lm_tombstones tombstones; /* clients whose session is over */
     lm_handshake_backlog backlog;
-    lm_ms turn; /* time of the turn that the steps in env belong to */
     uint32_t max_sessions;
     lm_session_id last_id;
     lm_session *by_id;
@@ -237,20 +236,6 @@ static int input_stun(lm_stack *stack, lm_ms now, const lm_dgram *in)
     return result;
 }
 
-/*
- * How many steps of handshakes a datagram that has just come may take: none while others wait before it, and
- * all that come at one time share those of one turn.
- */
-static void allow_steps(lm_stack *stack, lm_ms now)
-{
-    if (stack->backlog.count > 0) {
-        stack->env.handshake_steps = 0;
-    } else if (stack->turn != now) {
-        stack->turn = now;
-        stack->env.handshake_steps = LM_STACK_HANDSHAKE_STEPS;
-    }
-}
-
 static void wait_in_backlog(lm_stack *stack, const lm_dgram *in)
 {
     if (lm_handshake_backlog_put(&stack->backlog, in) != LM_OK) /* this one, or an older one for it */
@@ -270,16 +255,19 @@ static void input_dtls(lm_stack *stack, lm_ms now, const lm_dgram *in)
         wait_in_backlog(stack, in);
 }
 
-/* A turn's worth of handshakes that wait. */
+/*
+ * A turn's worth of handshakes: all of them wait for this, also when nobody is before them, so that a turn
+ * which takes in many datagrams takes no more steps than another.
+ */
 static void work_off_backlog(lm_stack *stack, lm_ms now)
 {
     lm_dgram in;
-    stack->turn = now;
     stack->env.handshake_steps = LM_STACK_HANDSHAKE_STEPS;
     while (stack->env.handshake_steps > 0 && lm_handshake_backlog_take(&stack->backlog, &in) == 1) {
         input_dtls(stack, now, &in);
         settle(stack, now);
     }
+    stack->env.handshake_steps = 0;
 }
 
 static int stack_input(lm_webrtc *base, lm_ms now, const lm_dgram *in)
@@ -299,7 +287,6 @@ static int stack_input(lm_webrtc *base, lm_ms now, const lm_dgram *in)
         result = input_stun(stack, now, in);
         break;
     case LM_DEMUX_DTLS:
-        allow_steps(stack, now);
         input_dtls(stack, now, in);
         break;
     case LM_DEMUX_TURN_CHANNEL:
@@ -459,7 +446,6 @@ int lm_stack_create(lm_webrtc **out, const lm_stack_config *config)
     if (stack == NULL)
         return LM_ENOMEM;
     stack->base.ops = &stack_ops;
-    stack->turn = LM_MS_NEVER;
     stack->env.log = config->log;
     stack->random = config->random;
     stack->env.cookie_threshold = config->cookie_threshold;

@@ -16,9 +16,9 @@
 #include "webrtc/webrtc.h"
 
 /*
- * Steps of DTLS handshakes that one call of lm_webrtc_timeout() takes, and the calls of lm_webrtc_input() at
- * one time together: 0.5 to 1 ms of CPU each. So a turn of a loop takes no more than 4, however many clients
- * arrive in it; the others wait their turn.
+ * Steps of DTLS handshakes that one call of lm_webrtc_timeout() takes, and lm_webrtc_input() never takes one:
+ * 0.5 to 1 ms of CPU each. So a loop that calls it once in a turn takes no more than 2 in a turn, however
+ * many clients arrive in it; the others wait.
  */
 #define LM_STACK_HANDSHAKE_STEPS 2
 

@@ -23,6 +23,9 @@
  */
 #define ROUNDS_PER_TURN 8
 
+/* The same in ms: a batch of costly messages, of joins to full rooms say, is the last one of its turn. */
+#define RECEIVING_MS 1
+
 /*
  * Wished for sizes of the kernel's buffers in bytes: some 100 ms of 10,000 sessions' bursts. The kernel may
  * cap them.
@@ -53,8 +56,9 @@ typedef struct batch {
 struct lm_udp {
     uv_loop_t *loop;
     uv_timer_t timer;
+    uv_idle_t due;      /* active while the core's deadline has come: its timeout is called once in a turn */
     uv_prepare_t turns; /* called when the loop has done all there is to do, and is about to wait */
-    uint64_t worked;    /* CPU time of this thread at the latest call, in us */
+    uint64_t worked;    /* CPU time of this thread at the latest call, in us; 0: none yet */
     udp_socket sockets[2];
     unsigned open_handles;
     bool closing;
@@ -182,30 +186,44 @@ static void drain(lm_udp *udp)
     send_batch(udp);
 }
 
+static void on_due(uv_idle_t *due);
 static void on_timer(uv_timer_t *timer);
 
+/*
+ * A deadline that has come is not given to the timer: libuv calls a timer that is set to now from within its
+ * own call again, and again, before it looks at the sockets. A core that wants to go on at once, since it
+ * works a crowd's handshakes off bit by bit, would keep everybody else waiting until it is done.
+ */
 void lm_udp_flush(lm_udp *udp)
 {
     if (udp->closing)
         return;
     drain(udp);
-    lm_ms at = udp->core.next_timeout(udp->core.self);
-    if (at == udp->armed && uv_is_active((uv_handle_t *)&udp->timer))
-        return;
-    udp->armed = at;
-    if (at == LM_MS_NEVER) {
+    lm_ms at = udp->core.next_timeout(udp->core.self), now = uv_now(udp->loop);
+    if (at <= now)
+        uv_idle_start(&udp->due, on_due);
+    else
+        uv_idle_stop(&udp->due);
+    if (at <= now || at == LM_MS_NEVER) {
         uv_timer_stop(&udp->timer);
-        return;
+    } else if (at != udp->armed || !uv_is_active((uv_handle_t *)&udp->timer)) {
+        udp->armed = at;
+        uv_timer_start(&udp->timer, on_timer, at - now, 0);
     }
-    lm_ms now = uv_now(udp->loop);
-    uv_timer_start(&udp->timer, on_timer, at > now ? at - now : 0, 0);
+}
+
+/* After the timers, and before the sockets are looked at. */
+static void on_due(uv_idle_t *due)
+{
+    lm_udp *udp = due->data;
+    udp->core.timeout(udp->core.self, uv_now(udp->loop));
+    lm_udp_flush(udp);
 }
 
 static void on_timer(uv_timer_t *timer)
 {
     lm_udp *udp = timer->data;
-    udp->core.timeout(udp->core.self, uv_now(udp->loop));
-    lm_udp_flush(udp);
+    uv_idle_start(&udp->due, on_due); /* in this turn still */
 }
 
 /* --- receiving --- */
@@ -266,8 +284,9 @@ static void on_ready(uv_poll_t *poll, int status, int events)
         send_batch(udp);
         watch(udp, s);
     }
-    /* 2. then a bounded number of batches is taken in, */
-    for (int round = 0; round < ROUNDS_PER_TURN; round++) {
+    /* 2. then a bounded number of batches is taken in, for as long as that is quick, */
+    lm_ms begin = uv_now(udp->loop);
+    for (int round = 0; round < ROUNDS_PER_TURN && uv_now(udp->loop) <= begin + RECEIVING_MS; round++) {
         prepare_receive(&udp->in);
         int n = recvmmsg(s->fd, udp->in.messages, BATCH, MSG_DONTWAIT, NULL);
         lm_ms now = uv_now(udp->loop);
@@ -300,7 +319,8 @@ static void on_turn(uv_prepare_t *turns)
 {
     lm_udp *udp = turns->data;
     uint64_t worked = worked_us();
-    lm_histogram_add_us(&udp->stats.turn_time, worked - udp->worked);
+    if (udp->worked != 0) /* what was done before the loop began was no turn */
+        lm_histogram_add_us(&udp->stats.turn_time, worked - udp->worked);
     udp->worked = worked;
 }
 
@@ -389,10 +409,10 @@ int lm_udp_open(lm_udp **out, uv_loop_t *loop, uint16_t port, const lm_udp_core 
         return error;
     }
     uv_timer_init(loop, &udp->timer);
+    uv_idle_init(loop, &udp->due);
     uv_prepare_init(loop, &udp->turns);
-    udp->timer.data = udp->turns.data = udp;
-    udp->open_handles = 2;
-    udp->worked = worked_us();
+    udp->timer.data = udp->due.data = udp->turns.data = udp;
+    udp->open_handles = 3;
     uv_prepare_start(&udp->turns, on_turn);
     for (int i = 0; i < 2; i++) {
         udp_socket *s = &udp->sockets[i];
@@ -425,6 +445,7 @@ void lm_udp_close(lm_udp *udp)
     drain(udp); /* the last words: ABORT and close_notify */
     udp->closing = true;
     uv_close((uv_handle_t *)&udp->timer, on_closed);
+    uv_close((uv_handle_t *)&udp->due, on_closed);
     uv_close((uv_handle_t *)&udp->turns, on_closed);
     for (int i = 0; i < 2; i++) {
         udp_socket *s = &udp->sockets[i];

@@ -27,6 +27,7 @@ typedef struct echo {
     lm_ms now;           /* of the latest call: time never runs backwards */
     useconds_t work;     /* that an input takes */
     lm_ms cpu;           /* the same of the CPU's time */
+    bool eager;          /* is always due, as a core that works something off bit by bit */
     lm_ms longest_delay; /* from an input's time to the next poll's */
 } echo;
 
@@ -74,8 +75,9 @@ static void echo_timeout(void *self, lm_ms now)
     echo *e = self;
     set_now(e, now);
     assert_true(now >= e->deadline);
-    e->deadline = LM_MS_NEVER;
+    e->deadline = e->eager ? 0 : LM_MS_NEVER;
     e->timeouts++;
+    assert_true(e->timeouts < 10000);
 }
 
 static echo the_echo;
@@ -222,6 +224,35 @@ static void the_timer_follows_the_deadline(void **state)
     assert_int_equal(the_echo.timeouts, 1);
 }
 
+/* One call in a turn, however much there is to do: what has come in meanwhile is taken in between. */
+static void a_core_that_is_always_due_keeps_nobody_waiting(void **state)
+{
+    int fd = client_socket("127.0.0.1:0");
+    uint8_t byte;
+    lm_addr from;
+    (void)state;
+    the_echo.eager = true;
+    the_echo.deadline = uv_now(&loop) + 2; /* from the timer on, */
+    lm_udp_flush(udp);
+    while (the_echo.timeouts == 0)
+        uv_run(&loop, UV_RUN_ONCE);
+    for (int i = 0; i < 20; i++) {
+        unsigned timeouts = the_echo.timeouts;
+        send_from(fd, "127.0.0.1", "x", 1);
+        uv_run(&loop, UV_RUN_NOWAIT);
+        assert_int_equal(the_echo.timeouts, timeouts + 1);
+        assert_int_equal(await(fd, &byte, 1, &from), 1);
+    }
+    the_echo.eager = false; /* and it comes to an end */
+    while (the_echo.deadline == 0)
+        uv_run(&loop, UV_RUN_ONCE);
+    unsigned timeouts = the_echo.timeouts;
+    for (int i = 0; i < 10; i++)
+        uv_run(&loop, UV_RUN_NOWAIT);
+    assert_int_equal(the_echo.timeouts, timeouts);
+    close(fd);
+}
+
 static void a_taken_port_is_named(void **state)
 {
     lm_error_text why;
@@ -284,6 +315,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(many_datagrams_keep_their_order_and_families, open_echo, close_echo),
         cmocka_unit_test_setup_teardown(too_long_datagrams_are_dropped_and_counted, open_echo, close_echo),
         cmocka_unit_test_setup_teardown(the_timer_follows_the_deadline, open_echo, close_echo),
+        cmocka_unit_test_setup_teardown(a_core_that_is_always_due_keeps_nobody_waiting, open_echo,
+                                        close_echo),
         cmocka_unit_test_setup_teardown(a_taken_port_is_named, open_echo, close_echo),
         cmocka_unit_test_setup_teardown(time_goes_on_while_a_batch_is_worked_off, open_echo, close_echo),
         cmocka_unit_test_setup_teardown(the_cpu_time_of_a_turn_is_counted, open_echo, close_echo),
