@@ -17,10 +17,10 @@
 
 /*
  * Steps of DTLS handshakes that one call of lm_webrtc_timeout() takes, and lm_webrtc_input() never takes one:
- * 0.5 to 1 ms of CPU each. So a loop that calls it once in a turn takes no more than 2 in a turn, however
- * many clients arrive in it; the others wait.
+ * 0.5 to 1.5 ms of CPU each, while no turn of a loop may take more than 5. So a loop that calls it once in a
+ * turn works on one handshake at a time, however many clients arrive; the others wait.
  */
-#define LM_STACK_HANDSHAKE_STEPS 2
+#define LM_STACK_HANDSHAKE_STEPS 1
 
 typedef struct lm_stack_config {
     lm_webrtc_identity identity; /* ICE credentials of at least 4 and 22 characters; all of it is copied */
