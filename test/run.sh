@@ -2,14 +2,14 @@
 # Installs what the tests need, builds, and runs them.
 #
 #   sh test/run.sh              everything
-#   sh test/run.sh PART...      some parts: unit fuzz soak asan client daemon memory e2e debian13
+#   sh test/run.sh PART...      some parts: unit fuzz soak asan client daemon memory floods e2e debian13
 #   sh test/run.sh fuzz SECONDS fuzzes each target with libFuzzer for so long, instead of replaying its seeds
 #
 # LM_OFFLINE=1 leaves out the installing. LM_SCREENSHOTS=DIR keeps screenshots of the demo page.
 set -eu
 cd "$(dirname "$0")/.."
 
-parts_all="unit fuzz soak asan client daemon memory e2e debian13"
+parts_all="unit fuzz soak asan client daemon memory floods e2e debian13"
 jobs=$(nproc 2>/dev/null || echo 2)
 
 say() { printf '\n== %s\n' "$*"; }
@@ -169,6 +169,15 @@ part_memory() {
     tally memory sh test/memory.sh build/release/lumamesh-relay build/dev/test/tools/lumamesh-crowd
 }
 
+part_floods() {
+    need_build
+    build release
+    build dev
+    say "floods, with a crowd beside them"
+    tally floods sh test/e2e/floods.sh build/release/lumamesh-relay build/dev/test/tools/lumamesh-flood \
+        build/dev/test/tools/lumamesh-crowd
+}
+
 part_e2e() {
     need_build
     need_node
@@ -189,7 +198,7 @@ parts=
 fuzz_seconds=
 for arg in "$@"; do
     case $arg in
-    unit | fuzz | soak | asan | client | daemon | memory | e2e | debian13) parts="$parts $arg" ;;
+    unit | fuzz | soak | asan | client | daemon | memory | floods | e2e | debian13) parts="$parts $arg" ;;
     *[!0-9]* | '') echo "usage: sh test/run.sh [${parts_all}] (fuzz may be followed by seconds)" >&2; exit 2 ;;
     *) fuzz_seconds=$arg ;;
     esac

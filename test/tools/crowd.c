@@ -5,7 +5,7 @@
  * was welcomed.
  *
  *     lumamesh-crowd RELAY-BLOB [--clients N] [--rounds N] [--warm-up N] [--pid PID] [--join] [--seconds N]
- *                                [--ping MS]
+ *                                [--ping MS] [--signal MS]
  *
  * prints one JSON object a line:
  * {"stage":"open","round":1,"clients":300,"rss_kb":…,"private_dirty_kb":…,"ms":…}. A warm-up is a round 0 of
@@ -13,7 +13,10 @@
  *
  * With --ping each client pings the relay every MS ms while the sessions are held, one ping at a time, and a
  * line tells how the answers came:
- * {"stage":"pings",…,"sent":…,"answered":…,"p50_us":…,"p99_us":…,"max_us":…}.
+ * {"stage":"pings",…,"sent":…,"answered":…,"p50_us":…,"p99_us":…,"max_us":…}. With --signal, which joins too,
+ * each signals to the next one likewise, and {"stage":"signals",…} has how many came, in the order of
+ * sending.
+ * {"stage":"held",…,"closed":…} tells how many sessions were over before it was time.
  */
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -44,9 +47,21 @@ typedef struct member {
     char ufrag[9];
     bool welcomed;
     bool joined;
-    uint64_t pinged;    /* when the ping that is under way was sent, in us; 0: none is */
-    uint64_t next_ping; /* us */
+    uint64_t pinged;      /* when the ping that is under way was sent, in us; 0: none is */
+    uint64_t next_ping;   /* us */
+    char id[32];          /* that the relay gave */
+    uint64_t next_signal; /* us */
+    uint64_t signals;     /* sent to the next member */
+    uint64_t heard;       /* come from the one before, in order */
 } member;
+
+/* How long answers took. */
+typedef struct times {
+    uint64_t asked;
+    uint32_t *us;
+    size_t count;
+    size_t cap;
+} times;
 
 static struct {
     lm_node_config relay;
@@ -57,11 +72,10 @@ static struct {
     int pid;
     bool join;
     int seconds;
-    int ping; /* ms between pings; 0: none */
-    uint64_t pings;
-    uint32_t *answers; /* round-trip times in us */
-    size_t answered;
-    size_t answers_cap;
+    int ping;   /* ms between pings; 0: none */
+    int signal; /* ms between signals; 0: none */
+    times pings;
+    times signals;
     member *members;
 } crowd = {.clients = 300, .rounds = 3};
 
@@ -117,23 +131,45 @@ static void report(const char *stage, int round, lm_ms since)
     fflush(stdout);
 }
 
+static void take_time(times *t, uint64_t since)
+{
+    if (t->count < t->cap)
+        t->us[t->count++] = (uint32_t)(now_us() - since);
+}
+
+static const char a_room[] = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/* A signal from the member before: its data is "<its number> <when it was sent>". */
+static void take_signal(member *m, const char *data)
+{
+    unsigned long long number, sent;
+    if (data == NULL || sscanf(data, "%llu %llu", &number, &sent) != 2 || number != m->heard)
+        return; /* not in order: it and all that follow are missing from the count */
+    m->heard++;
+    take_time(&crowd.signals, sent);
+}
+
 static void on_message(void *user, test_client *client, const char *data, size_t len)
 {
     member *m = user;
     cJSON *message = cJSON_ParseWithLength(data, len);
     const char *action = cJSON_GetStringValue(cJSON_GetObjectItem(message, "action"));
-    static const char join[] = "{\"action\":\"join\",\"room\":"
-                               "\"0000000000000000000000000000000000000000000000000000000000000000\"}";
     if (action != NULL && strcmp(action, "welcome") == 0) {
+        const char *id = cJSON_GetStringValue(cJSON_GetObjectItem(message, "id"));
+        snprintf(m->id, sizeof m->id, "%s", id != NULL ? id : "");
         m->welcomed = true;
-        if (crowd.join)
-            test_client_send(client, now_ms(), join, sizeof join - 1);
+        if (crowd.join) {
+            char join[128];
+            int n = snprintf(join, sizeof join, "{\"action\":\"join\",\"room\":\"%s\"}", a_room);
+            test_client_send(client, now_ms(), join, (size_t)n);
+        }
     } else if (action != NULL && strcmp(action, "joined") == 0) {
         m->joined = true;
     } else if (action != NULL && strcmp(action, "pong") == 0 && m->pinged != 0) {
-        if (crowd.answered < crowd.answers_cap)
-            crowd.answers[crowd.answered++] = (uint32_t)(now_us() - m->pinged);
+        take_time(&crowd.pings, m->pinged);
         m->pinged = 0;
+    } else if (action != NULL && strcmp(action, "signal") == 0) {
+        take_signal(m, cJSON_GetStringValue(cJSON_GetObjectItem(message, "data")));
     } else if (action != NULL && strcmp(action, "error") == 0) {
         fprintf(stderr, "lumamesh-crowd: %.*s\n", (int)len, data);
     }
@@ -145,7 +181,7 @@ static void start_member(member *m)
     struct sockaddr_storage name;
     socklen_t len = lm_sockaddr_from_addr(&name, &crowd.relay_addr);
     uint32_t id = randombytes_random();
-    m->welcomed = m->joined = false;
+    *m = (member){.fd = -1};
     snprintf(m->ufrag, sizeof m->ufrag, "%08x", (unsigned)id);
     m->fd = socket(name.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (m->fd < 0 || connect(m->fd, (struct sockaddr *)&name, len) != 0)
@@ -263,9 +299,36 @@ static void ping_all(void)
             continue;
         m->pinged = now;
         m->next_ping = now + (uint64_t)crowd.ping * 1000;
-        crowd.pings += test_client_send(m->client, now_ms(), ping, sizeof ping - 1);
+        crowd.pings.asked += test_client_send(m->client, now_ms(), ping, sizeof ping - 1);
         flush(m);
     }
+}
+
+/* Each to the next one, the last to the first. */
+static void signal_all(void)
+{
+    uint64_t now = now_us();
+    for (int i = 0; i < crowd.clients; i++) {
+        member *m = &crowd.members[i];
+        char text[256];
+        if (now < m->next_signal)
+            continue;
+        m->next_signal = now + (uint64_t)crowd.signal * 1000;
+        int len = snprintf(text, sizeof text,
+                           "{\"action\":\"signal\",\"room\":\"%s\",\"to\":\"%s\",\"data\":\"%llu %llu\"}",
+                           a_room, crowd.members[(i + 1) % crowd.clients].id, (unsigned long long)m->signals,
+                           (unsigned long long)now_us());
+        if (!test_client_send(m->client, now_ms(), text, (size_t)len))
+            continue;
+        m->signals++;
+        crowd.signals.asked++;
+        flush(m);
+    }
+}
+
+static bool all_answered(void)
+{
+    return crowd.pings.count == crowd.pings.asked && crowd.signals.count == crowd.signals.asked;
 }
 
 static void hold(lm_ms ms)
@@ -273,9 +336,11 @@ static void hold(lm_ms ms)
     for (lm_ms end = now_ms() + ms; now_ms() < end;) {
         if (crowd.ping > 0)
             ping_all();
+        if (crowd.signal > 0)
+            signal_all();
         turn(crowd.clients);
     }
-    for (lm_ms end = now_ms() + 1000; crowd.ping > 0 && crowd.answered < crowd.pings && now_ms() < end;)
+    for (lm_ms end = now_ms() + 1000; !all_answered() && now_ms() < end;)
         turn(crowd.clients); /* the last answers */
 }
 
@@ -285,17 +350,33 @@ static int compare_times(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void report_pings(int round)
+static void report_times(const char *stage, int round, times *t)
 {
-    if (crowd.ping == 0 || crowd.answered == 0)
+    if (t->count == 0)
         return;
-    qsort(crowd.answers, crowd.answered, sizeof *crowd.answers, compare_times);
-    printf("{\"stage\":\"pings\",\"round\":%d,\"clients\":%d,\"sent\":%llu,\"answered\":%zu,\"p50_us\":%u,"
+    qsort(t->us, t->count, sizeof *t->us, compare_times);
+    printf("{\"stage\":\"%s\",\"round\":%d,\"clients\":%d,\"sent\":%llu,\"answered\":%zu,\"p50_us\":%u,"
            "\"p99_us\":%u,\"max_us\":%u}\n",
-           round, crowd.clients, (unsigned long long)crowd.pings, crowd.answered,
-           (unsigned)crowd.answers[crowd.answered / 2], (unsigned)crowd.answers[crowd.answered * 99 / 100],
-           (unsigned)crowd.answers[crowd.answered - 1]);
+           stage, round, crowd.clients, (unsigned long long)t->asked, t->count, (unsigned)t->us[t->count / 2],
+           (unsigned)t->us[t->count * 99 / 100], (unsigned)t->us[t->count - 1]);
     fflush(stdout);
+}
+
+static void report_held(int round)
+{
+    int closed = 0;
+    for (int i = 0; i < crowd.clients; i++)
+        closed += test_client_get_state(crowd.members[i].client) == TEST_CLIENT_CLOSED;
+    printf("{\"stage\":\"held\",\"round\":%d,\"clients\":%d,\"closed\":%d}\n", round, crowd.clients, closed);
+    fflush(stdout);
+}
+
+static void make_times(times *t)
+{
+    t->cap = 1000000;
+    t->us = calloc(t->cap, sizeof *t->us);
+    if (t->us == NULL)
+        die("out of memory");
 }
 
 /*
@@ -316,11 +397,15 @@ static void settle(long below)
 
 static void parse_options(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"clients", required_argument, NULL, 'c'}, {"rounds", required_argument, NULL, 'r'},
-        {"warm-up", required_argument, NULL, 'w'}, {"pid", required_argument, NULL, 'p'},
-        {"join", no_argument, NULL, 'j'},          {"seconds", required_argument, NULL, 's'},
-        {"ping", required_argument, NULL, 'i'},    {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"clients", required_argument, NULL, 'c'},
+                                            {"rounds", required_argument, NULL, 'r'},
+                                            {"warm-up", required_argument, NULL, 'w'},
+                                            {"pid", required_argument, NULL, 'p'},
+                                            {"join", no_argument, NULL, 'j'},
+                                            {"seconds", required_argument, NULL, 's'},
+                                            {"ping", required_argument, NULL, 'i'},
+                                            {"signal", required_argument, NULL, 'g'},
+                                            {NULL, 0, NULL, 0}};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
         case 'c':
@@ -344,13 +429,17 @@ static void parse_options(int argc, char **argv)
         case 'i':
             crowd.ping = atoi(optarg);
             break;
+        case 'g':
+            crowd.signal = atoi(optarg);
+            crowd.join = true;
+            break;
         default:
             exit(2);
         }
     }
     if (optind + 1 != argc || crowd.clients < 1)
         die("usage: lumamesh-crowd RELAY-BLOB [--clients N] [--rounds N] [--warm-up N] [--pid PID] [--join] "
-            "[--seconds N] [--ping MS]");
+            "[--seconds N] [--ping MS] [--signal MS]");
     if (lm_node_config_parse_blob(&crowd.relay, argv[optind], strlen(argv[optind])) != LM_OK)
         die("that is no relay blob");
     crowd.relay_addr = crowd.relay.ip.family != LM_AF_NONE ? crowd.relay.ip : crowd.relay.ip6;
@@ -363,10 +452,12 @@ int main(int argc, char **argv)
         die("libsodium does not start");
     parse_options(argc, argv);
     crowd.members = calloc((size_t)(crowd.clients + crowd.warm_up), sizeof *crowd.members);
-    crowd.answers_cap = 1000000;
-    crowd.answers = crowd.ping > 0 ? calloc(crowd.answers_cap, sizeof *crowd.answers) : NULL;
-    if (crowd.members == NULL || (crowd.ping > 0 && crowd.answers == NULL) || lm_sctp_start() != LM_OK)
+    if (crowd.members == NULL || lm_sctp_start() != LM_OK)
         die("out of memory");
+    if (crowd.ping > 0)
+        make_times(&crowd.pings);
+    if (crowd.signal > 0)
+        make_times(&crowd.signals);
     int clients = crowd.clients;
     long idle = relay_memory().private_dirty;
     report("idle", 0, now_ms());
@@ -376,7 +467,9 @@ int main(int argc, char **argv)
         open_all();
         hold(500 + (lm_ms)crowd.seconds * 1000);
         report("open", round, start);
-        report_pings(round);
+        report_times("pings", round, &crowd.pings);
+        report_times("signals", round, &crowd.signals);
+        report_held(round);
         long open = relay_memory().private_dirty;
         start = now_ms();
         close_all();
@@ -384,7 +477,8 @@ int main(int argc, char **argv)
         report("closed", round, start);
     }
     lm_sctp_stop();
-    free(crowd.answers);
+    free(crowd.pings.us);
+    free(crowd.signals.us);
     free(crowd.members);
     return 0;
 }

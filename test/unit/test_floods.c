@@ -13,24 +13,10 @@
 
 #include "common/error.h"
 #include "test/support/data.h"
+#include "test/support/short_hello.h"
 #include "test/support/world.h"
 #include "webrtc/hello_cookie.h"
 #include "webrtc/stun.h"
-
-/* The shortest ClientHello that is answered: one suite, the two groups, one signature algorithm. */
-/* clang-format off */
-static const uint8_t short_hello[] = {
-    22, 0xFE, 0xFD, 0, 0, 0, 0, 0, 0, 0, 0, 0, 74, /* record: handshake, epoch 0, 74 bytes */
-    1, 0, 0, 62, 0, 0, 0, 0, 0, 0, 0, 62,          /* ClientHello of 62 bytes in one fragment */
-    0xFE, 0xFD,                                    /* DTLS 1.2 */
-    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,
-    29, 30, 31, 32, 0, 0,                          /* random, no session, no cookie */
-    0, 2, 0xC0, 0x2B, 1, 0,                        /* the suite, no compression */
-    0, 18,                                         /* extensions */
-    0, 10, 0, 6, 0, 4, 0, 29, 0, 23,               /* supported_groups: X25519, P-256 */
-    0, 13, 0, 4, 0, 2, 4, 3,                       /* signature_algorithms: ECDSA with SHA-256 */
-};
-/* clang-format on */
 
 static const lm_webrtc_stats *stats(test_world *w)
 {
@@ -64,7 +50,7 @@ static void a_forged_address_gets_three_bytes_for_one(void **state)
             lm_addr from;
             inject_check(w, i, &from);
             for (unsigned n = 0; n < hellos; n++)
-                test_world_inject(w, &from, short_hello, sizeof short_hello);
+                test_world_inject(w, &from, test_short_hello, sizeof test_short_hello);
             test_world_run(w, NULL, NULL, 100);
         }
         test_world_run(w, NULL, NULL, 120000);
@@ -126,7 +112,7 @@ static void with_cookies_a_forged_address_gets_no_more_than_came(void **state)
         for (int n = 0; n < 3; n++) {
             uint64_t in = stats(w)->bytes_in, out = stats(w)->bytes_out;
             inject_check(w, i, &from);
-            test_world_inject(w, &from, short_hello, sizeof short_hello);
+            test_world_inject(w, &from, test_short_hello, sizeof test_short_hello);
             inject_bare(w, false);
             inject_bare(w, true);
             assert_true(stats(w)->bytes_out - out <= stats(w)->bytes_in - in);
@@ -257,7 +243,7 @@ static void hellos_and_half_open_handshakes_delay_nobody(void **state)
         ask(&f);
         for (uint32_t i = 0; i < 20; i++) {
             inject_check(f.w, 20 * round + i, &from);
-            test_world_inject(f.w, &from, short_hello, sizeof short_hello);
+            test_world_inject(f.w, &from, test_short_hello, sizeof test_short_hello);
         }
         test_world_run(f.w, NULL, NULL, 20);
     }
