@@ -1,6 +1,6 @@
 /*
  * Datagrams of DTLS handshakes that have to wait. A step of a handshake costs about a millisecond of CPU, a
- * thousand times as much as anything else here: so only a few are taken in one turn of the loop, and whoever
+ * thousand times as much as anything else here: so each waits for a turn of the loop of its own, and whoever
  * is connected already does not wait for a crowd that arrives together.
  */
 #ifndef LM_WEBRTC_HANDSHAKE_BACKLOG_H
