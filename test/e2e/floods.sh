@@ -64,8 +64,13 @@ turns_over() {
 
 # --- a relay, a crowd and a flood ---
 
-# Other work on the machine is not what this measures: where it is allowed, all three go before that.
-first() { exec nice -n -10 "$@"; }
+# first PRIORITY COMMAND...: other work on the machine is not what this measures, so where real-time priorities are allowed, all
+# three go before it. nice would not do: with autogroups it counts only among the processes of one session.
+first() {
+    priority=$1
+    shift
+    if chrt -f 1 true 2>/dev/null; then exec chrt -f "$priority" "$@"; else exec "$@"; fi
+}
 
 start_relay() { # start_relay MAX_SESSIONS
     export STATE_DIR="$dir" PUBLIC_IP=127.0.0.1 MAX_SESSIONS="$1"
@@ -73,7 +78,7 @@ start_relay() { # start_relay MAX_SESSIONS
         port=$((20000 + ($$ * 13 + tests * 7 + try * 139) % 12000))
         export UDP_PORT=$port HEALTH_LISTEN=127.0.0.1:$port
         "$relay" --print-blob >"$dir/blob" && "$relay" --check-config >"$dir/bounds" || return 1
-        first "$relay" >"$dir/out" 2>"$dir/log" &
+        first 2 "$relay" >"$dir/out" 2>"$dir/log" &
         pid=$!
         for _ in $(seq 200); do
             grep -q 'relay is up' "$dir/log" && return 0
@@ -110,11 +115,11 @@ measure() {
     started=no met=no flooded=no held=no ended=no peak=999999999 delay=0
     start_relay "$1" || return
     started=yes
-    first "$crowd" "$(cat "$dir/blob")" --clients $clients --rounds 1 --ping 20 --signal 20 --seconds $((seconds + 1)) \
+    first 2 "$crowd" "$(cat "$dir/blob")" --clients $clients --rounds 1 --ping 20 --signal 20 --seconds $((seconds + 1)) \
         >"$dir/crowd" 2>&1 &
     crowd_pid=$!
     crowd_is_there && met=yes
-    (first "$flood" "$(cat "$dir/blob")" "$kind" --seconds $seconds 2>&1) >"$dir/flood" && flooded=yes
+    (first 1 "$flood" "$(cat "$dir/blob")" "$kind" --seconds $seconds 2>&1) >"$dir/flood" && flooded=yes
     statsz
     peak=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$pid/status")
     peak=$((${peak:-999999999} * 1024 / 1000000))
@@ -128,11 +133,11 @@ in_time() {
     below "$(number crowd p99_us pings)" 50000 && below "$(number crowd p99_us signals)" 50000 && few_long_turns
 }
 
-# Interrupts and a hypervisor's other guests count as the relay's time too, so that one or the other turn seems longer. A relay
-# that worked several handshakes off in one turn would have a long one for each burst of clients, some 50.
+# Interrupts count as the relay's time too, and in a virtual machine so does what the host takes away, so that one or the other of
+# some 10,000 turns seems longer. A relay that worked a burst of handshakes off in one turn would have 40 to 70 long ones.
 few_long_turns() {
     case $kind in
-    hellos | half-open) below "$(turns_over 5)" 4 ;;
+    hellos | half-open) below "$(turns_over 5)" 11 ;;
     esac
 }
 
@@ -161,7 +166,7 @@ run_flood() {
         check "none of the crowd's $stage is lost" same "$(number crowd answered $stage)" "$sent"
         check "99 of 100 of the crowd's $stage take less than 50 ms" below "$(number crowd p99_us $stage)" 50000
     done
-    check 'no turn of the loop takes over 5 ms for handshakes, but for three at the most' few_long_turns
+    check 'no turn of the loop takes over 5 ms for handshakes, but for ten at the most' few_long_turns
     check 'no session of the crowd is over' same "$(number crowd closed held)" 0
     check 'the relay has logged no error' sh -c '! grep -q "Z error " "$1"' - "$dir/log"
 }
