@@ -25,6 +25,9 @@ const MAX_BUFFERED = 12 * 1024 * 1024;
 /** Code units in one frame of a channel; at three bytes at most they fit the 64 kB that everybody takes. */
 const FRAME_UNITS = 16 * 1024;
 
+/** Most addresses that a config may have besides `ip` and `ip6`. */
+const MAX_ALT = 8;
+
 /** All waiting times, in milliseconds. `connect()` takes replacements, for tests. */
 const TIMING = {
   stagger: 500, // A relay that is silent this long gets company from the next one in the list.
@@ -103,7 +106,17 @@ const isHost = matches(/^(?=.{1,253}$)(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za
 const isIPv4 = (value) => matches(/^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}$/)(value)
   && value.split('.').every((byte) => byte < 256);
 
-const isIPv6 = (value) => matches(/^[0-9A-Fa-f:.]{2,45}$/)(value) && URL.canParse(`http://[${value}]`);
+/** The one spelling of an IP address that is meant (RFC 5952). */
+const canonical = (address) => (
+  address.includes(':') ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address
+);
+
+/** Without those that hold an IPv4 address (RFC 4291 section 2.5.5): nobody is reached at them. */
+const isIPv6 = (value) => matches(/^[0-9A-Fa-f:.]{2,45}$/)(value) && URL.canParse(`http://[${value}]`)
+  && !/^::(ffff:)?[0-9a-f]+:[0-9a-f]+$/.test(canonical(value));
+
+const isAlt = (value) => Array.isArray(value) && value.length > 0 && value.length <= MAX_ALT
+  && value.every((address) => isIPv4(address) || isIPv6(address));
 
 function isNodeKey(value) {
   try {
@@ -117,6 +130,7 @@ function isNodeKey(value) {
  * The config's members in the blob's order. What they may hold cannot break out of the answer made from them.
  */
 const CONFIG = {
+  alt: isAlt,
   fingerprint: matches(/^[0-9A-F]{2}(:[0-9A-F]{2}){31}$/),
   host: isHost,
   ip: isIPv4,
@@ -127,7 +141,10 @@ const CONFIG = {
   tcp: isPort,
   ufrag: matches(/^[A-Za-z0-9+/]{4,256}$/),
 };
-const OPTIONAL = ['host', 'ip', 'ip6', 'tcp'];
+const OPTIONAL = ['alt', 'host', 'ip', 'ip6', 'tcp'];
+
+/** All IP addresses of a config, the best first. */
+const addressesOf = ({ ip, ip6, alt = [] }) => [ip, ip6, ...alt].filter(Boolean);
 
 /** The known members of a config, checked, in the blob's order; those of later versions are left out. */
 function checkConfig(config) {
@@ -138,8 +155,12 @@ function checkConfig(config) {
     if (!valid(config[name])) throw new LumameshError('bad-config', `the config's ${name} is wrong`);
     known[name] = config[name];
   }
-  const reachable = known.ip || known.ip6 || known.host;
-  if (!reachable) throw new LumameshError('bad-config', 'the config has no address');
+  if (known.ip6) known.ip6 = canonical(known.ip6);
+  if (known.alt) known.alt = known.alt.map(canonical);
+  const addresses = addressesOf(known);
+  if (!addresses.length && !known.host) throw new LumameshError('bad-config', 'the config has no address');
+  const repeated = new Set(addresses).size < addresses.length;
+  if (repeated) throw new LumameshError('bad-config', "the config's alt is wrong: an address is there twice");
   return known;
 }
 
@@ -157,8 +178,9 @@ export function encodeRelayConfig(config) {
 /**
  * The config in a blob. Members that this version does not know are left out.
  * @param {string} blob
- * @returns {{fingerprint: string, nk: string, port: number, pwd: string, ufrag: string, host?: string,
- *   ip?: string, ip6?: string, tcp?: number}} with at least one of host, ip and ip6
+ * @returns {{fingerprint: string, nk: string, port: number, pwd: string, ufrag: string, alt?: string[],
+ *   host?: string, ip?: string, ip6?: string, tcp?: number}} with at least one address or host; IPv6 addresses
+ *   as RFC 5952 writes them
  * @throws {LumameshError} `bad-config`
  */
 export function decodeRelayConfig(blob) {
@@ -184,14 +206,19 @@ export function decodeRelayConfig(blob) {
  */
 export function relayAnswer(offer, config) {
   const mid = /^a=mid:(.*?)\r?$/m.exec(offer)?.[1] ?? '0';
-  const { host, ip, ip6, port, tcp } = config;
-  const addresses = ip || ip6 ? [ip, ip6].filter(Boolean) : [host]; // Not every browser looks names up here.
+  const { host, port, tcp } = config;
+  const known = addressesOf(config);
+  const addresses = known.length ? known : [host]; // Not every browser looks names up here.
+  // Each has a foundation of its own; what counts down in the priority is the local preference (RFC 8445
+  // section 5.1.2.1).
   const candidates = addresses.map((address, i) => (
-    `a=candidate:${i + 1} 1 udp ${2130706431 - i} ${address} ${port} typ host`
+    `a=candidate:${i + 1} 1 udp ${2130706431 - 256 * i} ${address} ${port} typ host`
   ));
   if (tcp) {
+    const last = addresses.length - 1;
     candidates.push(...addresses.map((address, i) => (
-      `a=candidate:${i + 3} 1 tcp ${1015021823 - i} ${address} ${tcp} typ host tcptype passive`
+      `a=candidate:${last + i + 2} 1 tcp ${1015021823 + 256 * (last - i)} ${address} ${tcp} typ host `
+      + 'tcptype passive'
     )));
   }
   const lines = [

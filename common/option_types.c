@@ -7,6 +7,8 @@
 #include "common/log.h"
 #include "common/options.h"
 
+#define ADDRESSES_MAX 8 /* in a list; tables are ours */
+
 static const char ice_chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char host_chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.";
 
@@ -152,41 +154,142 @@ static void describe_host(const lm_option *option, char *text, size_t size)
     snprintf(text, size, "a DNS name, or - for none");
 }
 
-/* An address that somebody can be reached at: neither unspecified nor multicast nor broadcast. */
-static int parse_address(const char *text, lm_family family, void *target)
+/* Cuts the next item off a list, without the blanks around it; NULL behind the last one. */
+static const char *next_item(const char **list, size_t *len)
 {
-    lm_addr addr = {0};
-    bool ipv4 = family == LM_AF_INET;
-    if (strcmp(text, "-") != 0 && (lm_addr_parse_ip(&addr, text, 0) != LM_OK || addr.family != family ||
-                                   (strchr(text, ':') == NULL) != ipv4 || lm_addr_is_unspecified(&addr) ||
-                                   (ipv4 ? addr.ip[0] >= 224 || addr.ip[0] == 0 : addr.ip[0] == 0xff)))
+    const char *item = *list;
+    if (item == NULL)
+        return NULL;
+    size_t size = strcspn(item, ",");
+    *list = item[size] == ',' ? item + size + 1 : NULL;
+    while (size > 0 && item[0] == ' ') {
+        item++;
+        size--;
+    }
+    while (size > 0 && item[size - 1] == ' ')
+        size--;
+    *len = size;
+    return item;
+}
+
+/* What keeps an address from being dialled, NULL if nothing does. */
+static const char *address_fault(const lm_addr *addr)
+{
+    char text[LM_ADDR_STRLEN];
+    const uint8_t *ip = addr->ip;
+    bool ipv4 = addr->family == LM_AF_INET;
+    if (lm_addr_is_unspecified(addr) || (ipv4 && ip[0] == 0))
+        return "is no address of a machine";
+    if (ipv4 ? (ip[0] & 0xf0) == 0xe0 : ip[0] == 0xff)
+        return "is a multicast address";
+    if (ipv4 && ip[0] >= 240)
+        return "is a reserved address";
+    if (!ipv4 && ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80)
+        return "is link-local, and no browser dials that";
+    if (!ipv4 && strchr(lm_addr_format_ip(addr, text), '.') != NULL)
+        return "has an IPv4 address in it";
+    return NULL;
+}
+
+/* One item, len bytes; NULL, or what is wrong with it. */
+static const char *parse_address(lm_addr *addr, const char *item, size_t len, lm_family family)
+{
+    const char *of_no_family = family == LM_AF_INET ? "is no IPv4 address" : "is no IPv6 address";
+    char text[LM_ADDR_STRLEN];
+    if (len == 0)
+        return "is empty";
+    if (len >= sizeof text)
+        return of_no_family;
+    memcpy(text, item, len);
+    text[len] = '\0';
+    if (lm_addr_parse_ip(addr, text, 0) != LM_OK || addr->family != family ||
+        (strchr(text, ':') == NULL) != (family == LM_AF_INET))
+        return of_no_family;
+    return address_fault(addr);
+}
+
+/* Parses a list of max addresses at the most into addrs, which is zeroed. NULL, or what is wrong with *item.
+ */
+static const char *parse_addresses(lm_addr *addrs, size_t max, const char *text, lm_family family,
+                                   const char **item, size_t *len)
+{
+    const char *why, *list = strcmp(text, "-") == 0 ? NULL : text;
+    for (size_t n = 0; (*item = next_item(&list, len)) != NULL; n++) {
+        lm_addr addr;
+        if ((why = parse_address(&addr, *item, *len, family)) != NULL)
+            return why;
+        for (size_t i = 0; i < n; i++) {
+            if (lm_addr_equal(&addrs[i], &addr))
+                return "is there twice";
+        }
+        if (n == max)
+            return "is one too many";
+        addrs[n] = addr;
+    }
+    return NULL;
+}
+
+static int parse_list(const lm_option *option, const char *text, void *target, lm_family family)
+{
+    lm_addr addrs[ADDRESSES_MAX];
+    const char *item;
+    size_t len;
+    memset(addrs, 0, sizeof addrs);
+    if (parse_addresses(addrs, option->max, text, family, &item, &len) != NULL)
         return LM_EINVAL;
-    *(lm_addr *)target = addr;
+    memcpy(target, addrs, option->max * sizeof addrs[0]);
     return LM_OK;
+}
+
+static void fault_of_list(const lm_option *option, const char *text, char *out, size_t size, lm_family family)
+{
+    lm_addr addrs[ADDRESSES_MAX];
+    const char *item;
+    size_t len = 0;
+    const char *why = parse_addresses(addrs, option->max, text, family, &item, &len);
+    if (why == NULL)
+        return;
+    int shown = len < LM_ADDR_STRLEN ? (int)len : LM_ADDR_STRLEN;
+    if (len == 0)
+        snprintf(out, size, "an item %s", why);
+    else
+        snprintf(out, size, "'%.*s' %s", shown, item, why);
+}
+
+static void describe_list(const lm_option *option, char *text, size_t size, const char *family)
+{
+    snprintf(text, size, "1 to %llu %s addresses with commas between them, or - for none",
+             (unsigned long long)option->max, family);
 }
 
 static int parse_ipv4(const lm_option *option, const char *text, void *target)
 {
-    (void)option;
-    return parse_address(text, LM_AF_INET, target);
+    return parse_list(option, text, target, LM_AF_INET);
 }
 
 static void describe_ipv4(const lm_option *option, char *text, size_t size)
 {
-    (void)option;
-    snprintf(text, size, "an IPv4 address at which browsers reach this machine, or - for none");
+    describe_list(option, text, size, "IPv4");
+}
+
+static void fault_of_ipv4(const lm_option *option, const char *text, char *out, size_t size)
+{
+    fault_of_list(option, text, out, size, LM_AF_INET);
 }
 
 static int parse_ipv6(const lm_option *option, const char *text, void *target)
 {
-    (void)option;
-    return parse_address(text, LM_AF_INET6, target);
+    return parse_list(option, text, target, LM_AF_INET6);
 }
 
 static void describe_ipv6(const lm_option *option, char *text, size_t size)
 {
-    (void)option;
-    snprintf(text, size, "an IPv6 address at which browsers reach this machine, or - for none");
+    describe_list(option, text, size, "IPv6");
+}
+
+static void fault_of_ipv6(const lm_option *option, const char *text, char *out, size_t size)
+{
+    fault_of_list(option, text, out, size, LM_AF_INET6);
 }
 
 static int parse_listen(const lm_option *option, const char *text, void *target)
@@ -252,16 +355,16 @@ static int parse_command(const lm_option *option, const char *text, void *target
     return LM_OK;
 }
 
-const lm_option_type lm_option_uint = {"NUMBER", parse_uint, describe_uint};
-const lm_option_type lm_option_port = {"PORT", parse_port, describe_port};
-const lm_option_type lm_option_bool = {NULL, parse_bool, describe_bool};
-const lm_option_type lm_option_string = {"TEXT", parse_string, describe_string};
-const lm_option_type lm_option_path = {"PATH", take_text, describe_path};
-const lm_option_type lm_option_ice = {"CHARS", parse_ice, describe_ice};
-const lm_option_type lm_option_host = {"NAME", parse_host, describe_host};
-const lm_option_type lm_option_ipv4 = {"ADDRESS", parse_ipv4, describe_ipv4};
-const lm_option_type lm_option_ipv6 = {"ADDRESS", parse_ipv6, describe_ipv6};
-const lm_option_type lm_option_listen = {"ADDRESS:PORT", parse_listen, describe_listen};
-const lm_option_type lm_option_level = {"LEVEL", parse_level, describe_level};
-const lm_option_type lm_option_choice = {"WORD", parse_choice, describe_choice};
-const lm_option_type lm_option_command = {NULL, parse_command, NULL};
+const lm_option_type lm_option_uint = {"NUMBER", parse_uint, describe_uint, NULL};
+const lm_option_type lm_option_port = {"PORT", parse_port, describe_port, NULL};
+const lm_option_type lm_option_bool = {NULL, parse_bool, describe_bool, NULL};
+const lm_option_type lm_option_string = {"TEXT", parse_string, describe_string, NULL};
+const lm_option_type lm_option_path = {"PATH", take_text, describe_path, NULL};
+const lm_option_type lm_option_ice = {"CHARS", parse_ice, describe_ice, NULL};
+const lm_option_type lm_option_host = {"NAME", parse_host, describe_host, NULL};
+const lm_option_type lm_option_ipv4 = {"ADDRESS,...", parse_ipv4, describe_ipv4, fault_of_ipv4};
+const lm_option_type lm_option_ipv6 = {"ADDRESS,...", parse_ipv6, describe_ipv6, fault_of_ipv6};
+const lm_option_type lm_option_listen = {"ADDRESS:PORT", parse_listen, describe_listen, NULL};
+const lm_option_type lm_option_level = {"LEVEL", parse_level, describe_level, NULL};
+const lm_option_type lm_option_choice = {"WORD", parse_choice, describe_choice, NULL};
+const lm_option_type lm_option_command = {NULL, parse_command, NULL, NULL};

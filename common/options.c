@@ -168,7 +168,7 @@ static int parse_one(const lm_option_values *values, size_t i, void *target, lm_
 {
     const lm_option *option = &values->table[i];
     const char *text = values->value[i].text;
-    char name[LM_OPTION_PLACE_SIZE], accepted[256];
+    char name[LM_OPTION_PLACE_SIZE], accepted[256], fault[256] = "";
     if (option->type->parse(option, text, (char *)target + option->offset) == LM_OK)
         return LM_OK;
     describe(option, accepted, sizeof accepted);
@@ -176,8 +176,11 @@ static int parse_one(const lm_option_values *values, size_t i, void *target, lm_
     if ((option->flags & LM_OPTION_SECRET) != 0)
         return lm_error_text_set(error, LM_EINVAL, "%s: the value is not usable: it has to be %s", name,
                                  accepted);
-    return lm_error_text_set(error, LM_EINVAL, "%s: '%.*s%s' is not usable: it has to be %s", name,
-                             SHOWN_VALUE_MAX, text, strlen(text) > SHOWN_VALUE_MAX ? "…" : "", accepted);
+    if (option->type->fault != NULL)
+        option->type->fault(option, text, fault, sizeof fault);
+    return lm_error_text_set(error, LM_EINVAL, "%s: '%.*s%s' is not usable%s%s: it has to be %s", name,
+                             SHOWN_VALUE_MAX, text, strlen(text) > SHOWN_VALUE_MAX ? "…" : "",
+                             fault[0] != '\0' ? ", " : "", fault, accepted);
 }
 
 static int parse_rows(const lm_option_values *values, unsigned flags, void *target, lm_error_text *error)

@@ -30,6 +30,8 @@ typedef struct lm_option_type {
     int (*parse)(const lm_option *option, const char *text, void *target);
     /* Writes what is accepted: "a whole number from 1 to 65535". NULL: the row's own `accepts` says it. */
     void (*describe)(const lm_option *option, char *text, size_t size);
+    /* Writes which part of a text that does not parse is wrong: "'x' is no IPv4 address". NULL: all of it. */
+    void (*fault)(const lm_option *option, const char *text, char *out, size_t size);
 } lm_option_type;
 
 typedef enum lm_option_flags {
@@ -58,7 +60,7 @@ extern const lm_option_type lm_option_string;  /* char[max + 1], printable */
 extern const lm_option_type lm_option_path;    /* char[max + 1] */
 extern const lm_option_type lm_option_ice;     /* char[max + 1]: ice-char (RFC 8839 section 5.4) */
 extern const lm_option_type lm_option_host;    /* char[max + 1]: DNS name; "-" for none is "" */
-extern const lm_option_type lm_option_ipv4;    /* lm_addr with port 0; "-" for none is LM_AF_NONE */
+extern const lm_option_type lm_option_ipv4;    /* lm_addr[max], LM_AF_NONE behind the last; "-": none */
 extern const lm_option_type lm_option_ipv6;    /* likewise */
 extern const lm_option_type lm_option_listen;  /* lm_addr; "off" is LM_AF_NONE */
 extern const lm_option_type lm_option_level;   /* lm_log_level */

@@ -8,9 +8,10 @@
 
 #include "common/base64url.h"
 #include "common/error.h"
+#include "mesh/node_addresses.h"
 
 #define BLOB_PREFIX "lm1."
-#define BLOB_MAX 4096 /* characters; the longest config makes under 1,700 */
+#define BLOB_MAX 4096 /* characters; the longest config makes under 2,100 */
 #define UFRAG_MIN 4   /* characters (RFC 8445 section 5.3) */
 #define PWD_MIN 22
 #define LABEL_MAX 63 /* characters between two dots of a DNS name */
@@ -40,7 +41,8 @@ static cJSON *to_json(const lm_node_config *config)
     cJSON *json = cJSON_CreateObject();
     format_fingerprint(fingerprint, config->fingerprint);
     lm_base64url_encode(nk, sizeof nk, config->nk, sizeof config->nk);
-    if (json != NULL && cJSON_AddStringToObject(json, "fingerprint", fingerprint) != NULL &&
+    if (json != NULL && lm_node_addresses_add_alt(json, config) &&
+        cJSON_AddStringToObject(json, "fingerprint", fingerprint) != NULL &&
         (config->host[0] == '\0' || cJSON_AddStringToObject(json, "host", config->host) != NULL) &&
         add_address(json, "ip", &config->ip) && add_address(json, "ip6", &config->ip6) &&
         cJSON_AddStringToObject(json, "nk", nk) != NULL &&
@@ -63,7 +65,7 @@ char *lm_node_config_json(const lm_node_config *config)
 
 /*
  * cJSON_Print() indents with tabs and puts one behind the colon; JSON.stringify(config, null, 2) is what
- * people expect.
+ * people expect, but for alt, which stays in one line.
  */
 char *lm_node_config_pretty(const lm_node_config *config)
 {
@@ -200,16 +202,6 @@ static int get_port(const cJSON *json, const char *key, uint16_t *port)
     return found != NULL;
 }
 
-static int get_address(const cJSON *json, const char *key, lm_family family, lm_addr *addr)
-{
-    const char *text;
-    int result = get_string(json, key, &text);
-    if (result == 1 && (lm_addr_parse_ip(addr, text, 0) != LM_OK || addr->family != family ||
-                        (family == LM_AF_INET && strchr(text, ':') != NULL)))
-        return LM_EMALFORMED;
-    return result;
-}
-
 static bool parse_fingerprint(uint8_t fingerprint[LM_FINGERPRINT_LEN], const char *text)
 {
     static const char digits[] = "0123456789ABCDEF";
@@ -231,11 +223,9 @@ static int from_json(lm_node_config *config, const cJSON *json)
     lm_node_config c;
     size_t nk_len = 0;
     memset(&c, 0, sizeof c);
-    int has_ip = get_address(json, "ip", LM_AF_INET, &c.ip);
-    int has_ip6 = get_address(json, "ip6", LM_AF_INET6, &c.ip6);
+    int addresses = lm_node_addresses_read(&c, json);
     int has_host = get_string(json, "host", &host);
-    if (has_ip < 0 || has_ip6 < 0 || has_host < 0 || has_ip + has_ip6 + has_host == 0 ||
-        get_port(json, "tcp", &c.tcp) < 0)
+    if (addresses < 0 || has_host < 0 || addresses + has_host == 0 || get_port(json, "tcp", &c.tcp) < 0)
         return LM_EMALFORMED;
     if (get_port(json, "port", &c.port) != 1 || get_string(json, "fingerprint", &fingerprint) != 1 ||
         get_string(json, "nk", &nk) != 1 || get_string(json, "pwd", &pwd) != 1 ||

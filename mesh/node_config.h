@@ -14,14 +14,17 @@
 #define LM_NODE_PUBLIC_KEY_LEN 32
 #define LM_UFRAG_MAX 256 /* characters (RFC 8445 section 5.3) */
 #define LM_ICE_PWD_MAX 256
-#define LM_HOST_MAX 253 /* characters of a DNS name */
+#define LM_HOST_MAX 253   /* characters of a DNS name */
+#define LM_NODE_ALT_MAX 8 /* addresses besides ip and ip6 */
 
 typedef struct lm_node_config {
-    lm_addr ip;                 /* IPv4; family LM_AF_NONE if the node has none. Its port is not used. */
-    lm_addr ip6;                /* IPv6, likewise */
-    char host[LM_HOST_MAX + 1]; /* DNS name, "" if none */
-    uint16_t port;              /* UDP */
-    uint16_t tcp;               /* ICE-TCP port, 0: not served */
+    lm_addr ip;                   /* IPv4; family LM_AF_NONE if the node has none. Its port is not used. */
+    lm_addr ip6;                  /* IPv6, likewise */
+    lm_addr alt[LM_NODE_ALT_MAX]; /* further ones, the IPv4 ones first, each kind in order of preference */
+    size_t alt_count;             /* of them; the rest is zero */
+    char host[LM_HOST_MAX + 1];   /* DNS name, "" if none */
+    uint16_t port;                /* UDP */
+    uint16_t tcp;                 /* ICE-TCP port, 0: not served */
     char ufrag[LM_UFRAG_MAX + 1];
     char pwd[LM_ICE_PWD_MAX + 1];
     uint8_t fingerprint[LM_FINGERPRINT_LEN];

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/addr.h"
 #include "common/error.h"
 #include "common/json_text.h"
+#include "mesh/node_addresses.h"
 
 /*
  * Signed in front of the text, its NUL included, so that a record is never taken for another kind of signed
@@ -148,13 +148,6 @@ static bool is_fingerprint(const char *text)
     return true;
 }
 
-static bool is_address(const cJSON *json, const char *key, lm_family family)
-{
-    lm_addr addr;
-    const char *text = string_field(json, key, 1, LM_ADDR_STRLEN);
-    return text != NULL && lm_addr_parse_ip(&addr, text, 0) == LM_OK && addr.family == family;
-}
-
 static bool are_features(const cJSON *features)
 {
     const cJSON *feature;
@@ -170,9 +163,9 @@ static bool are_features(const cJSON *features)
 /* What a browser needs to dial the node is there and has its form. */
 static bool has_good_fields(const cJSON *json)
 {
-    bool somewhere = !is_absent(json, "ip") || !is_absent(json, "ip6") || !is_absent(json, "host");
-    return somewhere && (is_absent(json, "ip") || is_address(json, "ip", LM_AF_INET)) &&
-           (is_absent(json, "ip6") || is_address(json, "ip6", LM_AF_INET6)) &&
+    lm_node_config node;
+    int addresses = lm_node_addresses_read(&node, json);
+    return addresses >= 0 && (addresses > 0 || !is_absent(json, "host")) &&
            (is_absent(json, "host") || string_field(json, "host", 1, LM_HOST_MAX) != NULL) &&
            is_integer(json, "port", 1, 65535) &&
            (is_absent(json, "tcp") || is_integer(json, "tcp", 1, 65535)) &&

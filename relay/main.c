@@ -72,6 +72,7 @@ static int explain(const lm_settings *settings, const lm_settings_source *source
     int result = lm_settings_explain(stdout, source, error);
     if (result != LM_OK)
         return result;
+    lm_settings_print_reach(stdout, settings);
     lm_memory_bound_of(&bound, settings);
     lm_memory_bound_print(stdout, &bound, settings);
     return fflush(stdout) == 0 ? LM_OK

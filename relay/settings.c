@@ -35,8 +35,10 @@ static const lm_option table[] = {
     ROW("CONFIG", NULL, path, config_file, "file of settings, KEY=VALUE lines as systemd's EnvironmentFile",
         .min = 1, .max = PATH_MAX_LEN, .flags = LM_OPTION_NOT_IN_FILE),
 
-    ROW("PUBLIC_IP", "127.0.0.1", ipv4, public_ip, "IPv4 address that browsers are told", .flags = 0),
-    ROW("PUBLIC_IP6", "-", ipv6, public_ip6, "IPv6 address that browsers are told", .flags = 0),
+    ROW("PUBLIC_IP", "127.0.0.1", ipv4, public_ip, "IPv4 addresses that browsers are told, the best first",
+        .max = LM_PUBLIC_ADDRESSES),
+    ROW("PUBLIC_IP6", "-", ipv6, public_ip6, "IPv6 addresses that browsers are told, likewise",
+        .max = LM_PUBLIC_ADDRESSES),
     ROW("PUBLIC_HOST", "-", host, public_host, "name of this machine that browsers are told",
         .min = 1, .max = LM_HOST_MAX),
     ROW("UDP_PORT", "3478", port, udp_port, "UDP port, the only one that must be open", .flags = 0),
@@ -90,9 +92,10 @@ static int check(const lm_settings *settings, lm_error_text *error)
             error, LM_EINVAL,
             "DEMO needs HEALTH_LISTEN, because the demo page is served there: set it too, for "
             "example to 127.0.0.1:7401");
-    if (settings->public_ip.family == LM_AF_NONE && settings->public_ip6.family == LM_AF_NONE)
+    if (settings->public_ip[0].family == LM_AF_NONE && settings->public_ip6[0].family == LM_AF_NONE)
         return lm_error_text_set(error, LM_EINVAL,
-                                 "PUBLIC_IP and PUBLIC_IP6 are both -: browsers need one address at least");
+                                 "PUBLIC_IP and PUBLIC_IP6 are both -: browsers need one address at least, "
+                                 "also where PUBLIC_HOST is set, because not all of them look names up here");
     return LM_OK;
 }
 
@@ -171,6 +174,32 @@ int lm_settings_explain(FILE *out, const lm_settings_source *source, lm_error_te
     return result;
 }
 
+static void print_addresses(FILE *out, const lm_addr addrs[LM_PUBLIC_ADDRESSES], uint16_t port,
+                            const char **before)
+{
+    char text[LM_ADDR_STRLEN];
+    for (size_t i = 0; i < LM_PUBLIC_ADDRESSES && addrs[i].family != LM_AF_NONE; i++) {
+        lm_addr addr = addrs[i];
+        addr.port = port;
+        fprintf(out, "%s%s", *before, lm_addr_format(&addr, text));
+        *before = ", ";
+    }
+}
+
+void lm_settings_print_reach(FILE *out, const lm_settings *settings)
+{
+    const lm_addr *ip = settings->public_ip, *ip6 = settings->public_ip6;
+    const char *before = "";
+    fputs("browsers dial: ", out);
+    print_addresses(out, ip, settings->udp_port, &before);
+    print_addresses(out, ip6, settings->udp_port, &before);
+    if (ip[0].family == LM_AF_NONE)
+        fputs(" (no IPv4: those that have no IPv6 do not reach this relay)", out);
+    else if (lm_addr_is_loopback(&ip[0]) && ip[1].family == LM_AF_NONE && ip6[0].family == LM_AF_NONE)
+        fputs(" (this machine alone, and not Firefox)", out);
+    fputc('\n', out);
+}
+
 void lm_settings_print_help(FILE *out)
 {
     fputs("lumamesh-relay: a rendezvous for browsers, over WebRTC on one UDP port\n\n"
@@ -200,13 +229,24 @@ void lm_settings_keep_fixed(lm_settings *settings, const lm_settings *running,
 #undef LM_X
 }
 
+_Static_assert(2 * (LM_PUBLIC_ADDRESSES - 1) <= LM_NODE_ALT_MAX, "all addresses go into a config");
+
+/* Adds all addresses of one family but the first. */
+static void add_further(lm_node_config *config, const lm_addr addrs[LM_PUBLIC_ADDRESSES])
+{
+    for (size_t i = 1; i < LM_PUBLIC_ADDRESSES && addrs[i].family != LM_AF_NONE; i++)
+        config->alt[config->alt_count++] = addrs[i];
+}
+
 _Static_assert(LM_ICE_PWD_MAX == LM_IDENTITY_ICE_PWD_MAX, "one limit for ICE passwords");
 
 void lm_settings_node_config(const lm_settings *settings, const lm_identity *identity, lm_node_config *config)
 {
     memset(config, 0, sizeof *config);
-    config->ip = settings->public_ip;
-    config->ip6 = settings->public_ip6;
+    config->ip = settings->public_ip[0];
+    config->ip6 = settings->public_ip6[0];
+    add_further(config, settings->public_ip);
+    add_further(config, settings->public_ip6);
     config->port = settings->udp_port;
     memcpy(config->host, settings->public_host, sizeof config->host);
     memcpy(config->ufrag, settings->ice_ufrag, sizeof config->ufrag);

@@ -16,6 +16,8 @@
 #include "common/log.h"
 #include "mesh/node_config.h"
 
+#define LM_PUBLIC_ADDRESSES 4 /* of each family */
+
 /* What a start is for. */
 typedef enum lm_command {
     LM_COMMAND_RUN = 0,
@@ -27,10 +29,10 @@ typedef enum lm_command {
 } lm_command;
 
 typedef struct lm_settings {
-    int command;                    /* lm_command */
-    char config_file[LM_PATH_SIZE]; /* "": none */
-    lm_addr public_ip;              /* IPv4, LM_AF_NONE if there is none; port 0 */
-    lm_addr public_ip6;             /* likewise */
+    int command;                             /* lm_command */
+    char config_file[LM_PATH_SIZE];          /* "": none */
+    lm_addr public_ip[LM_PUBLIC_ADDRESSES];  /* IPv4, the best first, LM_AF_NONE behind the last; port 0 */
+    lm_addr public_ip6[LM_PUBLIC_ADDRESSES]; /* likewise */
     char public_host[LM_HOST_MAX + 1];
     uint16_t udp_port;
     char ice_ufrag[LM_UFRAG_MAX + 1];
@@ -73,6 +75,9 @@ int lm_settings_read(lm_settings *settings, const lm_settings_source *source, lm
 
 /* Reads them once more and writes each with its value and where that comes from; secrets are hidden. */
 int lm_settings_explain(FILE *out, const lm_settings_source *source, lm_error_text *error);
+
+/* Writes a line with the addresses at which browsers reach a relay with these settings. */
+void lm_settings_print_reach(FILE *out, const lm_settings *settings);
 
 /*
  * The settings that hold for as long as a relay runs, as X(name, field): its ports are open, and others know

@@ -166,8 +166,10 @@ const decode = (blob) => JSON.parse(atob(blob.slice(4).replaceAll('-', '+').repl
 
 async function showConfig() {
   const blob = (await (await get('/blob')).text()).trim();
-  const { ip, ip6, host, port, fingerprint } = decode(blob);
-  const places = [host, ip, ip6 && `[${ip6}]`].filter(Boolean).map((place) => `${place}:${port}`);
+  const { alt = [], ip, ip6, host, port, fingerprint } = decode(blob);
+  const places = [host, ip, ip6, ...alt]
+    .filter(Boolean)
+    .map((place) => (place.includes(':') ? `[${place}]:${port}` : `${place}:${port}`));
   $('address').textContent = `${places.join(', ')} (UDP)`;
   $('fingerprint').textContent = fingerprint;
   $('blob').value = blob;

@@ -51,16 +51,27 @@ describe('the answer that a page writes for the relay', () => {
     const answer = relayAnswer(offerOf('firefox153'), {
       ...CONFIG,
       ip6: '2001:db8::7',
+      alt: ['198.51.100.7', '2001:db8::8'],
       tcp: 443,
       host: 'relay.example.org',
     });
     const candidates = answer.split('\r\n').filter((line) => line.startsWith('a=candidate:'));
     assert.deepEqual(candidates, [
       'a=candidate:1 1 udp 2130706431 203.0.113.10 3478 typ host',
-      'a=candidate:2 1 udp 2130706430 2001:db8::7 3478 typ host',
-      'a=candidate:3 1 tcp 1015021823 203.0.113.10 443 typ host tcptype passive',
-      'a=candidate:4 1 tcp 1015021822 2001:db8::7 443 typ host tcptype passive',
+      'a=candidate:2 1 udp 2130706175 2001:db8::7 3478 typ host',
+      'a=candidate:3 1 udp 2130705919 198.51.100.7 3478 typ host',
+      'a=candidate:4 1 udp 2130705663 2001:db8::8 3478 typ host',
+      'a=candidate:5 1 tcp 1015022591 203.0.113.10 443 typ host tcptype passive',
+      'a=candidate:6 1 tcp 1015022335 2001:db8::7 443 typ host tcptype passive',
+      'a=candidate:7 1 tcp 1015022079 198.51.100.7 443 typ host tcptype passive',
+      'a=candidate:8 1 tcp 1015021823 2001:db8::8 443 typ host tcptype passive',
     ]);
+  });
+
+  test('of a relay that has IPv6 alone differs in the candidate only', () => {
+    const { ip, ...rest } = CONFIG;
+    const expected = ANSWER.replace(`${ip} 3478`, '2001:db8::7 3478');
+    assert.equal(relayAnswer(offerOf('chromium156'), { ...rest, ip6: '2001:db8::7' }), expected);
   });
 
   test('names the host only where there is no address', () => {

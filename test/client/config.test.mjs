@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 
 import { LumameshError, connect, decodeRelayConfig, encodeRelayConfig } from '../../client/lumamesh.js';
@@ -27,7 +28,8 @@ describe('relay configs', () => {
   });
 
   test('the optional members have their places in the order', () => {
-    const full = { ...CONFIG, tcp: 443, ip6: '2001:db8::7', host: 'relay.example.org' };
+    const more = { tcp: 443, ip6: '2001:db8::7', host: 'relay.example.org', alt: ['198.51.100.7', '::1'] };
+    const full = { ...CONFIG, ...more };
     const decoded = decodeRelayConfig(encodeRelayConfig(full));
     assert.deepEqual(decoded, full);
     assert.deepEqual(Object.keys(decoded), Object.keys(full).sort());
@@ -37,12 +39,20 @@ describe('relay configs', () => {
     for (const address of [
       { host: 'a-1.example' },
       { ip: '255.0.0.1' },
-      { ip6: '::ffff:0:1' },
-      { ip6: 'FE80::1' },
+      { ip6: 'fe80::1' },
+      { alt: ['203.0.113.9'] },
     ]) {
       const config = { ...CONFIG, ip: undefined, ...address };
       assert.deepEqual(decodeRelayConfig(encodeRelayConfig(config)), JSON.parse(JSON.stringify(config)));
     }
+  });
+
+  test('an IPv6 address has one spelling', () => {
+    const config = { ...CONFIG, ip6: 'FE80:0::0001', alt: ['2001:DB8:0:0:1:0:0:1'] };
+    const expected = { ...CONFIG, ip6: 'fe80::1', alt: ['2001:db8::1:0:0:1'] };
+    assert.equal(encodeRelayConfig(config), encodeRelayConfig(expected));
+    assert.deepEqual(decodeRelayConfig(blobOf(JSON.stringify(config))), expected);
+    assert.deepEqual(config.alt, ['2001:DB8:0:0:1:0:0:1']);
   });
 
   test('members of later versions are left out', () => {
@@ -79,7 +89,36 @@ describe('relay configs', () => {
     test(`no blob: ${what}`, () => assert.throws(() => decodeRelayConfig(text), bad('bad-config')));
   }
 
+  const vectors = JSON.parse(readFileSync(new URL('../data/vectors/configs.json', import.meta.url), 'utf8'));
+  for (const { what, given, json, blob: expected } of vectors.good) {
+    test(`as the relay reads it: ${what}`, () => {
+      assert.equal(encodeRelayConfig(JSON.parse(given)), expected);
+      assert.deepEqual(decodeRelayConfig(blobOf(given)), JSON.parse(json));
+    });
+  }
+  for (const { what, given } of vectors.bad) {
+    test(`refused as by the relay: ${what}`, () => {
+      assert.throws(() => encodeRelayConfig(JSON.parse(given)), bad('bad-config'));
+      assert.throws(() => decodeRelayConfig(blobOf(given)), bad('bad-config'));
+    });
+  }
+
   const wrong = {
+    alt: [
+      [],
+      {},
+      '198.51.100.7',
+      null,
+      [null],
+      [['198.51.100.7']],
+      ['relay.example'],
+      ['198.51.100.7 1'],
+      ['::ffff:1.2.3.4'],
+      [CONFIG.ip],
+      ['198.51.100.7', '198.51.100.7'],
+      ['2001:db8::7', '2001:DB8:0::7'],
+      Array.from({ length: 9 }, (_, i) => `198.51.100.${i}`),
+    ],
     fingerprint: ['', 'AB:CD', CONFIG.fingerprint.toLowerCase(), `${CONFIG.fingerprint}\r\na=x`, 7],
     host: [
       '',
@@ -98,7 +137,19 @@ describe('relay configs', () => {
       'a.'.repeat(126) + 'aa',
     ],
     ip: ['', 'localhost', '1.2.3', '1.2.3.4\r\na=x', '::1', '1.2.3.256', '01.2.3.4', '1.2.3.4.5', null],
-    ip6: ['', '1.2.3.4', 'fe80::1 x', '1::2::3', ':', '[::1]', 'fe80::1%eth0', '1:2:3:4:5:6:7'],
+    ip6: [
+      '',
+      '1.2.3.4',
+      '::ffff:1.2.3.4',
+      '::ffff:0:1',
+      '::1.2.3.4',
+      'fe80::1 x',
+      '1::2::3',
+      ':',
+      '[::1]',
+      'fe80::1%eth0',
+      '1:2:3:4:5:6:7',
+    ],
     nk: ['', CONFIG.nk.slice(1), `${CONFIG.nk}A`, '*'.repeat(43), `${CONFIG.nk.slice(0, -1)}p`],
     port: [0, 65536, 1.5, '3478', null],
     pwd: ['', 'short', `${CONFIG.pwd}\n`, 'x'.repeat(21), 'x'.repeat(257), `${CONFIG.pwd} `],

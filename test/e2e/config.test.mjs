@@ -9,6 +9,7 @@ describe('the config of a relay', { skip: withoutRelay }, () => {
   const settings = {
     'as it is by default': {},
     'with every address': { PUBLIC_IP6: '2001:db8::7', PUBLIC_HOST: 'relay.example.org' },
+    'with several addresses': { PUBLIC_IP6: '2001:db8::7,2001:DB8::8', PUBLIC_HOST: 'relay.example.org' },
     'with credentials of its own': { ICE_UFRAG: 'a+b/', ICE_PWD: 'A+/z'.repeat(8) },
   };
   for (const [what, environment] of Object.entries(settings)) {

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <cjson/cJSON.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,13 +113,18 @@ static void the_blob_comes_back(void **state)
     }
 }
 
+static int parse_json_into(lm_node_config *config, const char *json, size_t len)
+{
+    char blob[8192] = "lm1.";
+    lm_base64url_encode(blob + 4, sizeof blob - 4, (const uint8_t *)json, len);
+    return lm_node_config_parse_blob(config, blob, strlen(blob));
+}
+
 static int parse_json(const char *json, size_t len)
 {
     static const lm_node_config untouched;
-    char blob[8192] = "lm1.";
     lm_node_config c = untouched;
-    lm_base64url_encode(blob + 4, sizeof blob - 4, (const uint8_t *)json, len);
-    int result = lm_node_config_parse_blob(&c, blob, strlen(blob));
+    int result = parse_json_into(&c, json, len);
     if (result != LM_OK)
         assert_memory_equal(&c, &untouched, sizeof c); /* written only on success */
     return result;
@@ -158,6 +164,7 @@ static void what_is_no_config_is_refused(void **state)
         HEAD TAIL, /* no address */
         HEAD IP TAIL "x",
         HEAD IP TAIL " {}",
+        HEAD IP "\"alt\":[\"198.51.100.7\"],\"alt\":[\"198.51.100.7\"]," TAIL,
         HEAD IP "\"ip\":\"203.0.113.11\"," TAIL, /* twice: which one would be meant? */
         HEAD IP "\"ufrag\":\"luma\"," TAIL,
         HEAD IP "\"port\":3478," TAIL,
@@ -229,6 +236,62 @@ static void what_is_no_config_is_refused(void **state)
     assert_int_equal(parse_json(deep, sizeof deep), LM_EMALFORMED);
 }
 
+static const char *member(const cJSON *vector, const char *key)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(vector, key));
+    assert_non_null(text);
+    return text;
+}
+
+/* The vectors that the browser library has to agree with, too. */
+static void vectors_hold(void **state)
+{
+    static char text[65536];
+    const cJSON *vector;
+    int count = 0;
+    FILE *file = fopen(LM_TEST_DATA "/vectors/configs.json", "r");
+    (void)state;
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    cJSON *vectors = cJSON_Parse(text);
+    assert_non_null(vectors);
+    cJSON_ArrayForEach(vector, cJSON_GetObjectItemCaseSensitive(vectors, "good")) {
+        lm_node_config c, again;
+        const char *given = member(vector, "given"), *expected = member(vector, "blob");
+        if (parse_json_into(&c, given, strlen(given)) != LM_OK)
+            fail_msg("refused: %s", member(vector, "what"));
+        equals_and_free(lm_node_config_json(&c), member(vector, "json"));
+        equals_and_free(lm_node_config_blob(&c), expected);
+        assert_int_equal(lm_node_config_parse_blob(&again, expected, strlen(expected)), LM_OK);
+        assert_memory_equal(&again, &c, sizeof c);
+        count++;
+    }
+    cJSON_ArrayForEach(vector, cJSON_GetObjectItemCaseSensitive(vectors, "bad")) {
+        const char *given = member(vector, "given");
+        if (parse_json(given, strlen(given)) != LM_EMALFORMED)
+            fail_msg("accepted: %s", member(vector, "what"));
+        count++;
+    }
+    assert_int_equal(count, 30);
+    cJSON_Delete(vectors);
+}
+
+static void further_addresses_stand_first(void **state)
+{
+    lm_node_config c = sample();
+    (void)state;
+    assert_int_equal(lm_addr_parse_ip(&c.alt[0], "198.51.100.7", 0), LM_OK);
+    assert_int_equal(lm_addr_parse_ip(&c.alt[1], "2001:DB8::8", 0), LM_OK);
+    c.alt_count = 2;
+    equals_and_free(lm_node_config_json(&c),
+                    "{\"alt\":[\"198.51.100.7\",\"2001:db8::8\"],\"fingerprint\":\"" FINGERPRINT
+                    "\",\"ip\":\"203.0.113.10\"," REST ",\"ufrag\":\"luma\"}");
+    char *pretty = lm_node_config_pretty(&c);
+    assert_non_null(strstr(pretty, "{\n  \"alt\": [\"198.51.100.7\",\"2001:db8::8\"],\n  \"fingerprint\": "));
+    free(pretty);
+}
+
 static void what_is_no_blob_is_refused(void **state)
 {
     static const struct {
@@ -272,6 +335,8 @@ int main(void)
         cmocka_unit_test(the_blob_comes_back),
         cmocka_unit_test(other_spellings_are_accepted),
         cmocka_unit_test(what_is_no_config_is_refused),
+        cmocka_unit_test(vectors_hold),
+        cmocka_unit_test(further_addresses_stand_first),
         cmocka_unit_test(what_is_no_blob_is_refused),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);

@@ -120,6 +120,9 @@ static void verifies_and_tells_facts(void **state)
     assert_int_equal(
         verify_signed(golden_with(text, "\"ip\":\"203.0.113.10\"", "\"host\":\"relay.example\"")), LM_OK);
     assert_int_equal(verify_signed(golden_with(text, "\"port\":3478", "\"port\":3478,\"tcp\":443")), LM_OK);
+    assert_int_equal(
+        verify_signed(golden_with(text, "{\"features\"", "{\"alt\":[\"198.51.100.7\",\"::1\"],\"features\"")),
+        LM_OK);
 }
 
 static void refuses_other_signatures(void **state)
@@ -158,6 +161,9 @@ static void refuses_wrong_fields(void **state)
         {"\"ip\":\"203.0.113.10\",", ""},
         {"\"ip\":\"203.0.113.10\"", "\"ip\":\"2001:db8::1\""},
         {"\"ip\":\"203.0.113.10\"", "\"ip\":7"},
+        {"\"ip\":\"203.0.113.10\"", "\"ip\":\"203.0.113.10\",\"alt\":[]"},
+        {"\"ip\":\"203.0.113.10\"", "\"ip\":\"203.0.113.10\",\"alt\":\"198.51.100.7\""},
+        {"\"ip\":\"203.0.113.10\"", "\"ip\":\"203.0.113.10\",\"alt\":[\"203.0.113.10\"]"},
         {"\"ip\":\"203.0.113.10\"", "\"IP\":\"203.0.113.10\""},
         {"\"ip\":\"203.0.113.10\"", "\"ip6\":\"203.0.113.10\""},
         {"\"ip\":\"203.0.113.10\"", "\"host\":\"\""},
@@ -209,13 +215,41 @@ static void bounds_the_size(void **state)
     }
 }
 
+/* The longest config there can be makes a record, with room for what later versions add. */
+static void the_longest_config_fits(void **state)
+{
+    static const char *const features[] = {"signal"};
+    const lm_node_record_extra extra = {.seq = SEQ, .features = features, .feature_count = 1};
+    lm_node_config config;
+    lm_node_record record = {0};
+    uint8_t seed[32];
+    (void)state;
+    test_node(&config, seed);
+    memset(config.host, 'h', LM_HOST_MAX);
+    for (size_t dot = 63; dot < LM_HOST_MAX; dot += 64)
+        config.host[dot] = '.';
+    memset(config.ufrag, 'u', LM_UFRAG_MAX);
+    memset(config.pwd, 'p', LM_ICE_PWD_MAX);
+    config.port = config.tcp = 65535;
+    assert_int_equal(lm_addr_parse_ip(&config.ip, "255.255.255.255", 0), LM_OK);
+    assert_int_equal(lm_addr_parse_ip(&config.ip6, "1111:2222:3333:4444:5555:6666:7777:8888", 0), LM_OK);
+    for (config.alt_count = 0; config.alt_count < LM_NODE_ALT_MAX; config.alt_count++) {
+        config.alt[config.alt_count] = config.ip6;
+        config.alt[config.alt_count].ip[15] = (uint8_t)config.alt_count;
+    }
+    assert_int_equal(lm_node_record_make(&record, &config, &extra, seed), LM_OK);
+    assert_true(strlen(record.text) < LM_NODE_RECORD_MAX - 300);
+    assert_int_equal(verify(record.text, record.sig, SEQ), LM_OK);
+    lm_node_record_clear(&record);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(makes_sorted_signed_text), cmocka_unit_test(refuses_to_make_a_long_one),
         cmocka_unit_test(verifies_and_tells_facts), cmocka_unit_test(refuses_other_signatures),
         cmocka_unit_test(refuses_the_far_future),   cmocka_unit_test(refuses_wrong_fields),
-        cmocka_unit_test(bounds_the_size),
+        cmocka_unit_test(bounds_the_size),          cmocka_unit_test(the_longest_config_fits),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,8 +23,8 @@ typedef struct target {
     char secret[9];
     char host[254];
     char path[17];
-    lm_addr ip;
-    lm_addr ip6;
+    lm_addr ip[3];
+    lm_addr ip6[2];
     lm_addr listen;
     lm_log_level level;
     char outside[9];
@@ -47,8 +47,8 @@ static const lm_option table[] = {
     ROW("SECRET", NULL, ice, secret, .min = 4, .max = 8, .flags = LM_OPTION_SECRET, .help = "a secret"),
     ROW("HOST", "-", host, host, .min = 1, .max = 253, .help = "a host"),
     ROW("FILE_NAME", "x", path, path, .min = 1, .max = 16, .help = "a path"),
-    ROW("IP", "127.0.0.1", ipv4, ip, .help = "an address"),
-    ROW("IP6", "-", ipv6, ip6, .help = "an address"),
+    ROW("IP", "127.0.0.1", ipv4, ip, .max = 3, .help = "an address"),
+    ROW("IP6", "-", ipv6, ip6, .max = 2, .help = "an address"),
     ROW("LISTEN", "off", listen, listen, .help = "an address and port"),
     ROW("LEVEL", "info", level, level, .help = "a level"),
     ROW("CHOICE", "prefix", choice, choice, .choices = choices, .help = "a choice"),
@@ -109,8 +109,8 @@ static void defaults_hold(void **state)
     assert_string_equal(t.text, "");
     assert_string_equal(t.ice, "luma");
     assert_string_equal(t.host, "");
-    assert_int_equal(t.ip.family, LM_AF_INET);
-    assert_int_equal(t.ip6.family, LM_AF_NONE);
+    assert_int_equal(t.ip[0].family, LM_AF_INET);
+    assert_int_equal(t.ip6[0].family, LM_AF_NONE);
     assert_int_equal(t.listen.family, LM_AF_NONE);
     assert_int_equal(t.level, LM_LOG_INFO);
     assert_int_equal(t.choice, 1);
@@ -223,6 +223,17 @@ static void errors_are_one_clear_line(void **state)
         {"--flag=maybe", "--flag: 'maybe' is not usable: it has to be 1 or 0"},
         {"--ice=a b\n", "--ice: 'a b?' is not usable: it has to be 4 to 8 letters, digits, + or /"},
         {"--secret=abc", "--secret: the value is not usable: it has to be 4 to 8 letters, digits, + or /"},
+#define ACCEPTED ": it has to be 1 to 3 IPv4 addresses with commas between them, or - for none"
+        {"--ip=10.0.0.1,x,10.0.0.2",
+         "--ip: '10.0.0.1,x,10.0.0.2' is not usable, 'x' is no IPv4 address" ACCEPTED},
+        {"--ip=10.0.0.1,,10.0.0.2", "--ip: '10.0.0.1,,10.0.0.2' is not usable, an item is empty" ACCEPTED},
+        {"--ip=10.0.0.1,10.0.0.1",
+         "--ip: '10.0.0.1,10.0.0.1' is not usable, '10.0.0.1' is there twice" ACCEPTED},
+        {"--ip=224.0.0.1", "--ip: '224.0.0.1' is not usable, '224.0.0.1' is a multicast address" ACCEPTED},
+        {"--ip=1.1.1.1,1.1.1.2,1.1.1.3,1.1.1.4",
+         "--ip: '1.1.1.1,1.1.1.2,1.1.1.3,1.1.1.4' is not usable, '1.1.1.4' is one too many" ACCEPTED},
+        {"--ip6=1.1.1.1", "--ip6: '1.1.1.1' is not usable, '1.1.1.1' is no IPv6 address: it has to be 1 to 2 "
+                          "IPv6 addresses with commas between them, or - for none"},
         {"--level=loud", "--level: 'loud' is not usable: it has to be error, warn, info or debug"},
         {"--choice=all", "--choice: 'all' is not usable: it has to be full, prefix or none"},
         {"--a-numbe=3", "unknown option '--a-numbe': see --help"},
@@ -246,9 +257,7 @@ static void errors_are_one_clear_line(void **state)
 
     variable environment[] = {{"IP", "1.2.3"}, {NULL, NULL}};
     assert_int_equal(read_all(&t, environment, NO_ARGS, &error), LM_EINVAL);
-    assert_string_equal(
-        error.text, "IP: '1.2.3' is not usable: it has to be an IPv4 address at which browsers reach this "
-                    "machine, or - for none");
+    assert_string_equal(error.text, "IP: '1.2.3' is not usable, '1.2.3' is no IPv4 address" ACCEPTED);
 
     char longer[500] = "--text=";
     memset(longer + 7, 'x', 400);
@@ -290,11 +299,16 @@ static void types_know_their_values(void **state)
             "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
     ACCEPTS("--file-name", "a", "/a b/\xc3\xa4");
     REFUSES("--file-name", "", "12345678901234567");
-    ACCEPTS("--ip", "-", "1.2.3.4", "127.0.0.1", "10.0.0.1");
-    REFUSES("--ip", "", "1.2.3", "1.2.3.4.5", "01.2.3.4", "256.1.1.1", "::1", "::ffff:1.2.3.4", "0.0.0.0",
-            "0.1.2.3", "224.0.0.1", "255.255.255.255", "1.2.3.4:5", "localhost", " 1.2.3.4");
-    ACCEPTS("--ip6", "-", "::1", "2001:db8::1", "fe80::1");
-    REFUSES("--ip6", "", "1.2.3.4", "::", "::ffff:1.2.3.4", "ff02::1", "[::1]", "fe80::1%eth0", "1::2::3");
+    ACCEPTS("--ip", "-", "1.2.3.4", "127.0.0.1", "10.0.0.1", " 10.0.0.1", "10.0.0.1,10.0.0.2",
+            "10.0.0.3 , 10.0.0.2, 10.0.0.1");
+    REFUSES("--ip", "", " ", ",", "10.0.0.1,", ",10.0.0.1", "10.0.0.1,,10.0.0.2", "10.0.0.1,-", "-,-",
+            "10.0.0.1 10.0.0.2", "10.0.0.1,10.0.0.1", "10.0.0.1,::1", "10.0.0.1,224.0.0.1",
+            "10.0.0.1,10.0.0.2,10.0.0.3,10.0.0.4", "1.2.3.4,\t1.2.3.5", "1.2.3", "1.2.3.4.5", "01.2.3.4",
+            "256.1.1.1", "::1", "::ffff:1.2.3.4", "0.0.0.0", "0.1.2.3", "224.0.0.1", "255.255.255.255",
+            "1.2.3.4:5", "localhost");
+    ACCEPTS("--ip6", "-", "::1", "2001:db8::1", "2001:db8::1,2001:db8::2");
+    REFUSES("--ip6", "2001:db8::1,2001:DB8:0::1", "fe80::1", "febf::1", "::1.2.3.4", "::1,1.2.3.4", "",
+            "1.2.3.4", "::", "::ffff:1.2.3.4", "ff02::1", "[::1]", "fe80::1%eth0", "1::2::3");
     ACCEPTS("--listen", "off", "127.0.0.1:1", "0.0.0.0:65535", "[::1]:7401", "[::]:7401", "localhost:7401");
     REFUSES("--listen", "", "on", "7401", ":7401", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "::1:7401",
             "*:7401", "localhost", "localhost:", "localhost:0", "localhost:123456789", "127.0.0.1:7401x");
@@ -302,6 +316,17 @@ static void types_know_their_values(void **state)
     ACCEPTS("--choice", "full", "prefix", "none");
     REFUSES("--choice", "", "Full", "0", "nones");
     REFUSES("--level", "", "INFO", "4", "trace");
+}
+
+static void lists_keep_their_order(void **state)
+{
+    target t;
+    char text[LM_ADDR_STRLEN];
+    (void)state;
+    assert_int_equal(read_all(&t, NULL, ARGS("--ip=10.0.0.9, 10.0.0.1"), NULL), LM_OK);
+    assert_string_equal(lm_addr_format_ip(&t.ip[0], text), "10.0.0.9");
+    assert_string_equal(lm_addr_format_ip(&t.ip[1], text), "10.0.0.1");
+    assert_int_equal(t.ip[2].family, LM_AF_NONE);
 }
 
 static void longest_host(void **state)
@@ -345,6 +370,7 @@ int main(void)
         cmocka_unit_test(a_config_file_is_above_the_defaults),
         cmocka_unit_test(errors_are_one_clear_line),
         cmocka_unit_test(types_know_their_values),
+        cmocka_unit_test(lists_keep_their_order),
         cmocka_unit_test(longest_host),
         cmocka_unit_test(help_has_a_line_for_each_row),
     };

@@ -49,8 +49,8 @@ static void defaults(void **state)
     (void)state;
     assert_int_equal(read_settings(&s, NULL, NULL, NULL), LM_OK);
     assert_int_equal(s.command, LM_COMMAND_RUN);
-    assert_string_equal(lm_addr_format_ip(&s.public_ip, text), "127.0.0.1");
-    assert_int_equal(s.public_ip6.family, LM_AF_NONE);
+    assert_string_equal(lm_addr_format_ip(&s.public_ip[0], text), "127.0.0.1");
+    assert_int_equal(s.public_ip6[0].family, LM_AF_NONE);
     assert_string_equal(s.public_host, "");
     assert_int_equal(s.udp_port, 3478);
     assert_string_equal(s.ice_ufrag, "luma");
@@ -91,8 +91,8 @@ static void every_variable_reaches_its_field(void **state)
                           "debug", "LOG_FORMAT", "json", "LOG_ADDRESSES", "none"),
                       NULL, NULL),
         LM_OK);
-    assert_string_equal(lm_addr_format_ip(&s.public_ip, text), "203.0.113.10");
-    assert_string_equal(lm_addr_format_ip(&s.public_ip6, text), "2001:db8::1");
+    assert_string_equal(lm_addr_format_ip(&s.public_ip[0], text), "203.0.113.10");
+    assert_string_equal(lm_addr_format_ip(&s.public_ip6[0], text), "2001:db8::1");
     assert_string_equal(s.public_host, "relay.example");
     assert_int_equal(s.udp_port, 443);
     assert_string_equal(s.ice_ufrag, "abcd");
@@ -136,6 +136,8 @@ static void some_address_is_needed(void **state)
     (void)state;
     assert_int_equal(read_settings(&s, ENV("PUBLIC_IP", "-"), NULL, &error), LM_EINVAL);
     assert_non_null(strstr(error.text, "PUBLIC_IP6"));
+    assert_int_equal(read_settings(&s, ENV("PUBLIC_IP", "-", "PUBLIC_HOST", "r.example"), NULL, &error),
+                     LM_EINVAL);
     assert_int_equal(read_settings(&s, ENV("PUBLIC_IP", "-", "PUBLIC_IP6", "::1"), NULL, &error), LM_OK);
 }
 
@@ -307,10 +309,14 @@ static void node_config_is_put_together(void **state)
     lm_settings s;
     lm_identity identity = {.ice_pwd = "0123456789abcdef0123456789abcdef"};
     lm_node_config config;
+    char text[LM_ADDR_STRLEN];
     (void)state;
     memset(identity.cert.fingerprint, 0xab, 32);
     memset(identity.node_public_key, 0xcd, 32);
-    assert_int_equal(read_settings(&s, ENV("PUBLIC_IP6", "::1", "PUBLIC_HOST", "r.example"), NULL, NULL),
+    assert_int_equal(read_settings(&s,
+                                   ENV("PUBLIC_IP", "203.0.113.1,203.0.113.2,203.0.113.3", "PUBLIC_IP6",
+                                       "::1,2001:db8::1", "PUBLIC_HOST", "r.example"),
+                                   NULL, NULL),
                      LM_OK);
     lm_settings_node_config(&s, &identity, &config);
     assert_int_equal(config.port, 3478);
@@ -320,6 +326,11 @@ static void node_config_is_put_together(void **state)
     assert_string_equal(config.host, "r.example");
     assert_int_equal(config.ip.family, LM_AF_INET);
     assert_int_equal(config.ip6.family, LM_AF_INET6);
+    assert_int_equal(config.alt_count, 3);
+    assert_string_equal(lm_addr_format_ip(&config.ip, text), "203.0.113.1");
+    assert_string_equal(lm_addr_format_ip(&config.alt[0], text), "203.0.113.2");
+    assert_string_equal(lm_addr_format_ip(&config.alt[1], text), "203.0.113.3");
+    assert_string_equal(lm_addr_format_ip(&config.alt[2], text), "2001:db8::1");
     assert_memory_equal(config.fingerprint, identity.cert.fingerprint, 32);
     assert_memory_equal(config.nk, identity.node_public_key, 32);
 }
