@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { mkdtempSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -46,11 +46,11 @@ async function freeTcpPort() {
 /**
  * Whether a STUN Binding request without a USERNAME is answered within 100 ms: the relay's port is open then.
  */
-async function answersStun({ ip, port }) {
-  const socket = createSocket('udp4');
+async function answersStun({ port }, address) {
+  const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
   const transaction = randomBytes(12);
   try {
-    socket.send(Buffer.concat([Buffer.from('000100002112a442', 'hex'), transaction]), port, ip);
+    socket.send(Buffer.concat([Buffer.from('000100002112a442', 'hex'), transaction]), port, address);
     const [answer] = await once(socket, 'message', { signal: AbortSignal.timeout(100) });
     return answer.readUInt16BE(0) === 0x0101 && answer.subarray(8, 20).equals(transaction);
   } catch {
@@ -61,12 +61,13 @@ async function answersStun({ ip, port }) {
 }
 
 /**
- * @param {object} [settings] further environment variables
+ * @param {object} [settings] further environment variables; where they name several addresses, or none of this
+ *   machine's, `reach` is the one at which the relay is waited for
  * @returns {Promise<object>} config and blob as the relay prints them; health: its HTTP address; kill():
  *   SIGKILL; start():
  *   again after that, same identity, same port; stop(): SIGTERM, for the end of a test; said(): its log
  */
-export async function startRelay(settings = {}) {
+export async function startRelay({ reach, ...settings } = {}) {
   const address = primaryAddress();
   const health = `127.0.0.1:${await freeTcpPort()}`;
   const env = {
@@ -93,7 +94,7 @@ export async function startRelay(settings = {}) {
         log = (log + data).slice(-8192);
       });
     const deadline = Date.now() + STARTED_WITHIN;
-    while (!(await answersStun(config))) {
+    while (!(await answersStun(config, reach ?? config.ip))) {
       const ended = child.exitCode !== null || child.signalCode !== null;
       if (ended || Date.now() > deadline) throw new Error(`the relay does not answer; it said:\n${log}`);
     }
