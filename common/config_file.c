@@ -21,6 +21,12 @@ static void skip_blanks(lm_config_parser *p)
         p->at++;
 }
 
+static void skip_line(lm_config_parser *p)
+{
+    while (p->at < p->end && *p->at != '\n')
+        p->at++;
+}
+
 /* Takes one character that is part of something longer; counts the lines and finds what no text has. */
 static char take(lm_config_parser *p)
 {
@@ -41,8 +47,7 @@ static bool find_assignment(lm_config_parser *p)
             return false;
         if (*p->at != '#' && *p->at != ';')
             return true;
-        while (p->at < p->end && *p->at != '\n')
-            p->at++;
+        skip_line(p);
     }
 }
 
@@ -113,6 +118,7 @@ int lm_config_parser_next(lm_config_parser *p, lm_config_assignment *out, const 
 {
     if (!find_assignment(p))
         return 0;
+    p->nul = false;
     char *key = p->at;
     out->line = p->line;
     while (p->at < p->end && *p->at != '=' && *p->at != '\n')
@@ -126,14 +132,17 @@ int lm_config_parser_next(lm_config_parser *p, lm_config_assignment *out, const 
     }
     if (key_end == key) {
         *why = "there is no name before the '='";
+        skip_line(p);
         return LM_EMALFORMED;
     }
     p->at++;
     *key_end = '\0';
     const char *value;
     int result = take_value(p, &value, why);
-    if (result != LM_OK)
+    if (result != LM_OK) {
+        skip_line(p);
         return result;
+    }
     if (p->nul) {
         *why = "there is a NUL byte in it";
         return LM_EMALFORMED;

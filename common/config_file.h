@@ -27,7 +27,7 @@ typedef struct lm_config_assignment {
 typedef struct lm_config_parser {
     char *at, *end;
     unsigned line;
-    bool nul; /* one has been seen */
+    bool nul; /* one has been seen in this assignment */
 } lm_config_parser;
 
 /* Begins at text, len bytes, of which text[len] may be written to as well. The parser works in place. */
@@ -35,7 +35,8 @@ void lm_config_parser_init(lm_config_parser *parser, char *text, size_t len);
 
 /*
  * 1: *out is the next assignment; 0: there is none left; LM_EMALFORMED: out->line is not usable, and *why
- * (static storage) goes behind its number: "the quote is never closed". Nothing more can be read then.
+ * (static storage) goes behind its number: "the quote is never closed". The next call goes on in the line
+ * below the one where that was found.
  */
 int lm_config_parser_next(lm_config_parser *parser, lm_config_assignment *out, const char **why);
 

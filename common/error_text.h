@@ -5,6 +5,8 @@
 #ifndef LM_COMMON_ERROR_TEXT_H
 #define LM_COMMON_ERROR_TEXT_H
 
+#include <stdarg.h>
+
 #define LM_ERROR_TEXT_SIZE 2048 /* bytes with the NUL; longer texts are cut */
 
 typedef struct lm_error_text {
@@ -17,5 +19,9 @@ typedef struct lm_error_text {
  */
 int lm_error_text_set(lm_error_text *error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The same with the arguments of a function that takes as many. */
+int lm_error_text_vset(lm_error_text *error, int code, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
 
 #endif

@@ -36,6 +36,7 @@ typedef struct file_set {
         char path[LM_PATH_SIZE];
         char staged_path[LM_PATH_SIZE];
     } file[FILES];
+    bool reading; /* every file has been found, and what is wrong is in one of them */
     lm_error_text *error;
 } file_set;
 
@@ -82,16 +83,18 @@ static int set_init(file_set *set, const lm_identity_config *config, lm_error_te
     return LM_OK;
 }
 
-/* Finds out which files exist. */
-static int set_survey(file_set *set, int *missing)
+/* Finds out which files exist. With a list, one that cannot be looked at is left for set_tell(). */
+static int set_survey(file_set *set, int *missing, bool all)
 {
     *missing = 0;
     for (int i = 0; i < FILES; i++) {
         if (!set->file[i].used)
             continue;
         int result = lm_file_exists(&set->file[i].exists, set->file[i].path, set->error);
-        if (result != LM_OK)
+        if (result != LM_OK && !all)
             return advise(set, result);
+        if (result != LM_OK)
+            set->file[i].exists = true;
         *missing += !set->file[i].exists;
     }
     return LM_OK;
@@ -284,30 +287,68 @@ static int take_file(lm_identity *identity, int i, const lm_file *file, const lm
     }
 }
 
+/* Reads and checks one file of the set. */
+static int set_read_one(const file_set *set, int i, lm_identity *identity, const lm_identity_config *config)
+{
+    const char *why = "";
+    lm_file file;
+    int result = lm_file_read(&file, source_path(set, i), FILE_MAX, set->error);
+    if (result != LM_OK)
+        return result;
+    if (i != CERT && (file.mode & 077) != 0)
+        LM_LOGW(config->log,
+                "%s is private, but others than its owner have access to it (mode %04o): chmod 600 it",
+                source_path(set, i), file.mode);
+    result = take_file(identity, i, &file, &config->random, &why);
+    lm_file_clear(&file);
+    if (result == LM_EAUTH)
+        return lm_error_text_set(set->error, result, "%s %s in %s", source_path(set, i), why,
+                                 source_path(set, CERT));
+    if (result != LM_OK)
+        return lm_error_text_set(set->error, result, "%s %s", source_path(set, i), why);
+    return LM_OK;
+}
+
 /* Reads and checks the whole set, wherever its files lie. */
 static int set_read(const file_set *set, lm_identity *identity, const lm_identity_config *config)
 {
-    for (int i = 0; i < FILES; i++) {
-        const char *why = "";
-        lm_file file;
-        if (!set->file[i].used)
-            continue;
-        int result = lm_file_read(&file, source_path(set, i), FILE_MAX, set->error);
-        if (result != LM_OK)
-            return result;
-        if (i != CERT && (file.mode & 077) != 0)
-            LM_LOGW(config->log,
-                    "%s is private, but others than its owner have access to it (mode %04o): chmod 600 it",
-                    source_path(set, i), file.mode);
-        result = take_file(identity, i, &file, &config->random, &why);
-        lm_file_clear(&file);
-        if (result == LM_EAUTH)
-            return lm_error_text_set(set->error, result, "%s %s in %s", source_path(set, i), why,
-                                     source_path(set, CERT));
-        if (result != LM_OK)
-            return lm_error_text_set(set->error, result, "%s %s", source_path(set, i), why);
+    int result = LM_OK;
+    for (int i = 0; i < FILES && result == LM_OK; i++) {
+        if (set->file[i].used)
+            result = set_read_one(set, i, identity, config);
     }
-    return LM_OK;
+    return result;
+}
+
+/*
+ * Tells the list what is wrong with the set, whose loading has failed: what *set->error says, unless that is
+ * of one file, and what is wrong with each file that is there. A key is parsed beside a good certificate
+ * only.
+ */
+static void set_tell(const file_set *failed, int result, const lm_identity_config *config)
+{
+    lm_error_text why;
+    lm_identity identity = {0};
+    lm_identity_config silent = *config; /* the warnings have been logged */
+    file_set set = *failed;
+    set.error = &why;
+    silent.log = NULL;
+    if (!set.reading)
+        lm_error_list_add(config->errors, result, "%s", failed->error->text);
+    for (int i = 0; i < FILES; i++) {
+        lm_file file;
+        if (!set.file[i].used || !(set.file[i].exists || set.file[i].staged))
+            continue;
+        if (i != KEY || identity.cert.der_len > 0)
+            result = set_read_one(&set, i, &identity, &silent);
+        else if ((result = lm_file_read(&file, source_path(&set, i), FILE_MAX, &why)) == LM_OK)
+            lm_file_clear(&file);
+        if (result != LM_OK) {
+            advise(&set, result);
+            lm_error_list_add(config->errors, result, "%s", why.text);
+        }
+    }
+    lm_identity_clear(&identity);
 }
 
 /* Says whether a new identity could be made: LM_ENOTFOUND, for there is none, or why it cannot, LM_EIO. */
@@ -327,7 +368,7 @@ static int set_could_be_made(const file_set *set)
 static int load_locked(lm_identity *identity, file_set *set, bool locked, const lm_identity_config *config)
 {
     int missing, used = FILES - !set->file[ICE_PWD].used;
-    int result = set_survey(set, &missing);
+    int result = set_survey(set, &missing, config->errors != NULL);
     if (result != LM_OK)
         return result;
     if (missing > 0 && missing < used && (result = set_find_staged(set)) != LM_OK)
@@ -342,6 +383,7 @@ static int load_locked(lm_identity *identity, file_set *set, bool locked, const 
         return set_could_be_made(set);
     if (missing == used && (result = set_stage(set, &config->random)) != LM_OK)
         return result;
+    set->reading = true;
     if ((result = set_read(set, identity, config)) != LM_OK)
         return advise(set, result);
     if (missing > 0 && !config->read_only)
@@ -356,16 +398,17 @@ int lm_identity_load(lm_identity *identity, const lm_identity_config *config, lm
     lm_dir_lock lock = {0};
     lm_identity loaded = {0};
     uint8_t secret[crypto_sign_SECRETKEYBYTES];
-    int result = set_init(&set, config, error);
+    lm_error_text own;
+    int result = set_init(&set, config, error != NULL ? error : &own);
     if (result != LM_OK)
-        return result;
+        return lm_error_list_add(config->errors, result, "%s", set.error->text);
     if (!set.file[ICE_PWD].used)
         snprintf(loaded.ice_pwd, sizeof loaded.ice_pwd, "%s", config->ice_pwd);
 
     const char *const paths[] = {set.file[CERT].path, set.file[KEY].path, set.file[NODE_KEY].path};
     /* Who makes nothing needs no lock, and a relay that runs must not wait for one. */
     if (!config->read_only)
-        result = lm_dir_lock_take(&lock, paths, sizeof paths / sizeof paths[0], error);
+        result = lm_dir_lock_take(&lock, paths, sizeof paths / sizeof paths[0], set.error);
     if (result == LM_OK)
         result = load_locked(&loaded, &set, lock.held || config->read_only, config);
     lm_dir_lock_release(&lock);
@@ -376,6 +419,8 @@ int lm_identity_load(lm_identity *identity, const lm_identity_config *config, lm
         *identity = loaded;
         sodium_memzero(&loaded, sizeof loaded);
     } else {
+        if (config->errors != NULL && result != LM_ENOTFOUND)
+            set_tell(&set, result, config);
         lm_identity_clear(&loaded);
     }
     return result;

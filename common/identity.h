@@ -30,7 +30,7 @@
 #include <stdint.h>
 
 #include "common/certificate.h"
-#include "common/error_text.h"
+#include "common/error_list.h"
 #include "common/log.h"
 #include "common/random.h"
 
@@ -45,6 +45,7 @@ typedef struct lm_identity_config {
     const char *node_key_file; /* "node.key" */
     const char *ice_pwd; /* used instead of that file, at most LM_IDENTITY_ICE_PWD_MAX long; NULL, "": file */
     bool read_only;      /* makes nothing and finishes nothing that was interrupted */
+    lm_error_list *errors; /* is told everything that is wrong, not only the first; may be NULL */
     lm_random random;
     const lm_log *log; /* for warnings about file modes; may be NULL */
 } lm_identity_config;

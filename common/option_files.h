@@ -22,14 +22,15 @@ typedef struct lm_option_files {
 /* Reads a config file and lays it over what is there. Errors are as lm_file_read()'s and
  * lm_option_values_config()'s. */
 int lm_option_files_config(lm_option_files *files, lm_option_values *values, const char *path,
-                           lm_error_text *error);
+                           lm_error_list *errors);
 
 /*
  * Once all layers are laid: reads each secret whose twin <NAME>_FILE names a file, relative to dir, and takes
- * one line end from its end. LM_EINVAL: the secret and its twin are both set; otherwise as lm_file_read().
+ * one line end from its end. LM_EINVAL: a secret and its twin are both set; otherwise as lm_file_read(). What
+ * is wrong with one does not keep the others from being read.
  */
 int lm_option_files_secrets(lm_option_files *files, lm_option_values *values, const char *dir,
-                            lm_error_text *error);
+                            lm_error_list *errors);
 
 void lm_option_files_clear(lm_option_files *files);
 

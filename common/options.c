@@ -53,33 +53,42 @@ int lm_option_values_set(lm_option_values *values, const char *name, const char 
     return LM_OK;
 }
 
+/* One assignment of a config file. */
+static int take_line(lm_option_values *values, const char *path, const lm_config_assignment *line,
+                     lm_error_list *errors)
+{
+    size_t i;
+    const lm_option *option = lm_option_values_find(values, line->key, &i);
+    if (option == NULL || (option->flags & LM_OPTION_COMMAND) != 0)
+        return lm_error_list_add(errors, LM_EINVAL, "%s:%u: unknown setting '%.*s': see --help", path,
+                                 line->line, SHOWN_VALUE_MAX, line->key);
+    if ((option->flags & LM_OPTION_NOT_IN_FILE) != 0)
+        return lm_error_list_add(errors, LM_EINVAL, "%s:%u: %s cannot be set in a file", path, line->line,
+                                 option->name);
+    if (line->value[0] == '\0')
+        return LM_OK;
+    values->value[i].text = line->value;
+    values->value[i].source = LM_OPTION_CONFIG;
+    values->value[i].path = path;
+    values->value[i].line = line->line;
+    return LM_OK;
+}
+
 int lm_option_values_config(lm_option_values *values, const char *path, char *text, size_t len,
-                            lm_error_text *error)
+                            lm_error_list *errors)
 {
     lm_config_parser parser;
     lm_config_assignment line;
     const char *why;
-    int result;
+    int result, all = LM_OK;
     lm_config_parser_init(&parser, text, len);
-    while ((result = lm_config_parser_next(&parser, &line, &why)) == 1) {
-        size_t i;
-        const lm_option *option = lm_option_values_find(values, line.key, &i);
-        if (option == NULL || (option->flags & LM_OPTION_COMMAND) != 0)
-            return lm_error_text_set(error, LM_EINVAL, "%s:%u: unknown setting '%.*s': see --help", path,
-                                     line.line, SHOWN_VALUE_MAX, line.key);
-        if ((option->flags & LM_OPTION_NOT_IN_FILE) != 0)
-            return lm_error_text_set(error, LM_EINVAL, "%s:%u: %s cannot be set in a file", path, line.line,
-                                     option->name);
-        if (line.value[0] == '\0')
-            continue;
-        values->value[i].text = line.value;
-        values->value[i].source = LM_OPTION_CONFIG;
-        values->value[i].path = path;
-        values->value[i].line = line.line;
+    while ((result = lm_config_parser_next(&parser, &line, &why)) != 0) {
+        if (result != 1)
+            all = lm_error_list_add(errors, LM_EINVAL, "%s:%u: %s", path, line.line, why);
+        else if (take_line(values, path, &line, errors) != LM_OK)
+            all = LM_EINVAL;
     }
-    if (result != 0)
-        return lm_error_text_set(error, LM_EINVAL, "%s:%u: %s", path, line.line, why);
-    return LM_OK;
+    return all;
 }
 
 void lm_option_values_environment(lm_option_values *values, const char *(*get)(void *ctx, const char *name),
@@ -107,31 +116,48 @@ static const lm_option *find_flag(const lm_option_values *values, const char *ar
     return NULL;
 }
 
-int lm_option_values_arguments(lm_option_values *values, int argc, char *const argv[], lm_error_text *error)
+/* Whether there is an argument at i that is not plainly a flag. */
+static bool is_value(int argc, char *const argv[], int i)
 {
-    for (int i = 1; i < argc; i++) {
-        const char *argument = argv[i], *equals = strchr(argument, '=');
-        size_t len = equals != NULL ? (size_t)(equals - argument) : strlen(argument);
-        if (strncmp(argument, "--", 2) != 0)
-            return lm_error_text_set(error, LM_EINVAL, "unexpected argument '%.*s': see --help",
-                                     SHOWN_VALUE_MAX, argument);
-        const lm_option *option = find_flag(values, argument, len);
-        if (option == NULL)
-            return lm_error_text_set(error, LM_EINVAL, "unknown option '%.*s': see --help",
-                                     (int)(len < SHOWN_VALUE_MAX ? len : SHOWN_VALUE_MAX), argument);
-        const char *text = equals != NULL ? equals + 1 : "1";
-        if (equals == NULL && option->type->value != NULL) {
-            /* The next argument, unless that is plainly the next flag. */
-            if (i + 1 >= argc || strncmp(argv[i + 1], "--", 2) == 0)
-                return lm_error_text_set(error, LM_EINVAL, "%s needs a value: %s=%s", argument, argument,
-                                         option->type->value);
-            text = argv[++i];
-        }
-        if (equals != NULL && (option->flags & LM_OPTION_COMMAND) != 0)
-            return lm_error_text_set(error, LM_EINVAL, "%.*s takes no value", (int)len, argument);
-        lm_option_values_set(values, option->name, text, LM_OPTION_FLAG);
+    return i < argc && strncmp(argv[i], "--", 2) != 0;
+}
+
+/* Takes the argument at *i, and the next one where that is its value. */
+static int take_argument(lm_option_values *values, int argc, char *const argv[], int *i,
+                         lm_error_list *errors)
+{
+    const char *argument = argv[*i], *equals = strchr(argument, '=');
+    size_t len = equals != NULL ? (size_t)(equals - argument) : strlen(argument);
+    if (strncmp(argument, "--", 2) != 0)
+        return lm_error_list_add(errors, LM_EINVAL, "unexpected argument '%.*s': see --help", SHOWN_VALUE_MAX,
+                                 argument);
+    const lm_option *option = find_flag(values, argument, len);
+    if (option == NULL) {
+        if (equals == NULL && is_value(argc, argv, *i + 1))
+            ++*i; /* most likely its value */
+        return lm_error_list_add(errors, LM_EINVAL, "unknown option '%.*s': see --help",
+                                 (int)(len < SHOWN_VALUE_MAX ? len : SHOWN_VALUE_MAX), argument);
     }
-    return LM_OK;
+    const char *text = equals != NULL ? equals + 1 : "1";
+    if (equals == NULL && option->type->value != NULL) {
+        if (!is_value(argc, argv, *i + 1))
+            return lm_error_list_add(errors, LM_EINVAL, "%s needs a value: %s=%s", argument, argument,
+                                     option->type->value);
+        text = argv[++*i];
+    }
+    if (equals != NULL && (option->flags & LM_OPTION_COMMAND) != 0)
+        return lm_error_list_add(errors, LM_EINVAL, "%.*s takes no value", (int)len, argument);
+    return lm_option_values_set(values, option->name, text, LM_OPTION_FLAG);
+}
+
+int lm_option_values_arguments(lm_option_values *values, int argc, char *const argv[], lm_error_list *errors)
+{
+    int result = LM_OK;
+    for (int i = 1; i < argc; i++) {
+        if (take_argument(values, argc, argv, &i, errors) != LM_OK)
+            result = LM_EINVAL;
+    }
+    return result;
 }
 
 static void describe(const lm_option *option, char *text, size_t size)
@@ -164,7 +190,7 @@ const char *lm_option_values_place(const lm_option_values *values, size_t i, cha
     return place;
 }
 
-static int parse_one(const lm_option_values *values, size_t i, void *target, lm_error_text *error)
+static int parse_one(const lm_option_values *values, size_t i, void *target, lm_error_list *errors)
 {
     const lm_option *option = &values->table[i];
     const char *text = values->value[i].text;
@@ -174,37 +200,38 @@ static int parse_one(const lm_option_values *values, size_t i, void *target, lm_
     describe(option, accepted, sizeof accepted);
     lm_option_values_place(values, i, name);
     if ((option->flags & LM_OPTION_SECRET) != 0)
-        return lm_error_text_set(error, LM_EINVAL, "%s: the value is not usable: it has to be %s", name,
+        return lm_error_list_add(errors, LM_EINVAL, "%s: the value is not usable: it has to be %s", name,
                                  accepted);
     if (option->type->fault != NULL)
         option->type->fault(option, text, fault, sizeof fault);
-    return lm_error_text_set(error, LM_EINVAL, "%s: '%.*s%s' is not usable%s%s: it has to be %s", name,
+    return lm_error_list_add(errors, LM_EINVAL, "%s: '%.*s%s' is not usable%s%s: it has to be %s", name,
                              SHOWN_VALUE_MAX, text, strlen(text) > SHOWN_VALUE_MAX ? "…" : "",
                              fault[0] != '\0' ? ", " : "", fault, accepted);
 }
 
-static int parse_rows(const lm_option_values *values, unsigned flags, void *target, lm_error_text *error)
+static int parse_rows(lm_option_values *values, unsigned flags, void *target, lm_error_list *errors)
 {
+    int result = LM_OK;
     for (size_t i = 0; i < values->len; i++) {
-        const lm_option *option = &values->table[i];
-        if (values->value[i].text == NULL || (option->flags & LM_OPTION_COMMAND) != flags)
+        if (values->value[i].text == NULL || (values->table[i].flags & LM_OPTION_COMMAND) != flags)
             continue;
-        int result = parse_one(values, i, target, error);
-        if (result != LM_OK)
-            return result;
+        values->value[i].bad = parse_one(values, i, target, errors) != LM_OK;
+        if (values->value[i].bad)
+            result = LM_EINVAL;
     }
-    return LM_OK;
+    return result;
 }
 
-int lm_option_values_parse(const lm_option_values *values, void *target, lm_error_text *error)
+int lm_option_values_parse(lm_option_values *values, void *target, lm_error_list *errors)
 {
-    int result = parse_rows(values, LM_OPTION_COMMAND, target, error);
-    return result == LM_OK ? parse_rows(values, 0, target, error) : result;
+    int commands = parse_rows(values, LM_OPTION_COMMAND, target, errors);
+    int settings = parse_rows(values, 0, target, errors);
+    return commands != LM_OK ? commands : settings;
 }
 
-int lm_option_values_parse_commands(const lm_option_values *values, void *target, lm_error_text *error)
+int lm_option_values_parse_commands(lm_option_values *values, void *target, lm_error_list *errors)
 {
-    return parse_rows(values, LM_OPTION_COMMAND, target, error);
+    return parse_rows(values, LM_OPTION_COMMAND, target, errors);
 }
 
 /* "default", "environment", "relay.env:3", "--udp-port", … */

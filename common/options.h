@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "common/error_text.h"
+#include "common/error_list.h"
 
 #define LM_OPTIONS_MAX 64 /* rows of a table */
 
@@ -84,6 +84,7 @@ typedef struct lm_option_values {
         lm_option_source source;
         const char *path; /* of the file that it comes from, and the line, where there is one */
         unsigned line;
+        bool bad; /* lm_option_values_parse() could not take it */
     } value[LM_OPTIONS_MAX];
 } lm_option_values;
 
@@ -99,11 +100,11 @@ const lm_option *lm_option_values_find(const lm_option_values *values, const cha
 
 /*
  * A config file's layer: text, len bytes, as lm_config_parser_init() takes it; path is for messages.
- * LM_EINVAL with a text that names file and line: no assignment, or an unknown key. Empty values count as
- * unset.
+ * LM_EINVAL with a text that names file and line for each that is no assignment or has an unknown key; the
+ * others are taken. Empty values count as unset.
  */
 int lm_option_values_config(lm_option_values *values, const char *path, char *text, size_t len,
-                            lm_error_text *error);
+                            lm_error_list *errors);
 
 /*
  * The environment's layer: get (as getenv(), borrowed) is asked for each name. Empty variables count as
@@ -113,19 +114,19 @@ void lm_option_values_environment(lm_option_values *values, const char *(*get)(v
                                   void *ctx);
 
 /*
- * The flags' layer, from argv[1] on. LM_EINVAL with a text: unknown flag, value missing, or an argument that
- * is no flag.
+ * The flags' layer, from argv[1] on. LM_EINVAL with a text for each unknown flag, missing value, or argument
+ * that is no flag; the others are taken.
  */
-int lm_option_values_arguments(lm_option_values *values, int argc, char *const argv[], lm_error_text *error);
+int lm_option_values_arguments(lm_option_values *values, int argc, char *const argv[], lm_error_list *errors);
 
 /*
- * Parses everything into target. LM_EINVAL with a text that names the option as its source wrote it, the
- * value (unless it is a secret), and what is accepted.
+ * Parses everything into target. LM_EINVAL with a text for each value that is none, which names the option as
+ * its source wrote it, the value (unless it is a secret), and what is accepted; its target is unchanged then.
  */
-int lm_option_values_parse(const lm_option_values *values, void *target, lm_error_text *error);
+int lm_option_values_parse(lm_option_values *values, void *target, lm_error_list *errors);
 
 /* Parses the commands alone: with --help, it does not matter what else is wrong. */
-int lm_option_values_parse_commands(const lm_option_values *values, void *target, lm_error_text *error);
+int lm_option_values_parse_commands(lm_option_values *values, void *target, lm_error_list *errors);
 
 /* Where an option's text comes from, as a person looks for it: "--udp-port", "relay.env:3: UDP_PORT". */
 #define LM_OPTION_PLACE_SIZE 1200 /* a path, a line and a name */

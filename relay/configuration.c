@@ -6,7 +6,8 @@
 #include "common/error.h"
 #include "common/random.h"
 
-int lm_configuration_load(lm_configuration *c, bool read_only, const lm_log *log, lm_error_text *error)
+static int load(lm_configuration *c, bool read_only, const lm_log *log, lm_error_list *errors,
+                lm_error_text *error)
 {
     const lm_identity_config identity = {.state_dir = c->settings.state_dir,
                                          .cert_file = c->settings.cert_file,
@@ -14,12 +15,33 @@ int lm_configuration_load(lm_configuration *c, bool read_only, const lm_log *log
                                          .node_key_file = c->settings.node_key,
                                          .ice_pwd = c->settings.ice_pwd,
                                          .read_only = read_only,
+                                         .errors = errors,
                                          .random = lm_random_system(),
                                          .log = log};
     int result = lm_identity_load(&c->identity, &identity, error);
     if (result == LM_OK)
         lm_settings_node_config(&c->settings, &c->identity, &c->node);
     return result;
+}
+
+int lm_configuration_load(lm_configuration *c, bool read_only, const lm_log *log, lm_error_text *error)
+{
+    return load(c, read_only, log, NULL, error);
+}
+
+int lm_configuration_check(lm_configuration *c, const lm_settings_source *source, const lm_log *log,
+                           lm_error_list *errors, lm_error_text *note)
+{
+    lm_error_text text;
+    lm_settings *s = &c->settings;
+    note->text[0] = '\0';
+    lm_settings_check(s, source, errors);
+    /* Where a path could not be read, nobody knows which identity is meant. */
+    bool known = s->state_dir[0] != '\0' && s->cert_file[0] != '\0' && s->key_file[0] != '\0' &&
+                 s->node_key[0] != '\0';
+    if (known && load(c, true, log, errors, &text) == LM_ENOTFOUND)
+        *note = text;
+    return errors->code;
 }
 
 int lm_configuration_reload(lm_configuration *fresh, const lm_configuration *running,

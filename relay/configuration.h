@@ -5,7 +5,7 @@
 #ifndef LM_RELAY_CONFIGURATION_H
 #define LM_RELAY_CONFIGURATION_H
 
-#include "common/error_text.h"
+#include "common/error_list.h"
 #include "common/identity.h"
 #include "common/log.h"
 #include "mesh/node_config.h"
@@ -24,6 +24,14 @@ typedef struct lm_configuration {
  */
 int lm_configuration_load(lm_configuration *configuration, bool read_only, const lm_log *log,
                           lm_error_text *error);
+
+/*
+ * Reads settings and identity from source, making nothing, and tells errors everything that is wrong with
+ * them. *note (a line) says if there is no identity yet, and is "" otherwise. Returns LM_OK, or the code of
+ * the first error; the configuration is then good for nothing but to be cleared.
+ */
+int lm_configuration_check(lm_configuration *configuration, const lm_settings_source *source,
+                           const lm_log *log, lm_error_list *errors, lm_error_text *note);
 
 /*
  * Reads all of it again, from where `running` came, into `fresh`. What cannot change while a relay runs

@@ -79,6 +79,34 @@ static int explain(const lm_settings *settings, const lm_settings_source *source
                                : lm_error_text_set(error, LM_EIO, "the standard output cannot be written");
 }
 
+static void tell(void *ctx, const char *text)
+{
+    (void)ctx;
+    fprintf(stderr, "lumamesh-relay: %s\n", text);
+}
+
+static int check_config(lm_configuration *configuration, const lm_settings_source *source)
+{
+    const lm_log log = {.level = LM_LOG_WARN, .handler = log_to_stderr, .ctx = &configuration->settings};
+    lm_error_list errors = {.tell = tell};
+    lm_error_text error, note;
+    int result = lm_configuration_check(configuration, source, &log, &errors, &note);
+    if (errors.count > LM_ERROR_LIST_MAX)
+        fprintf(stderr, "lumamesh-relay: and %u more\n", errors.count - LM_ERROR_LIST_MAX);
+    if (result == LM_OK && note.text[0] != '\0')
+        printf("%s\n", note.text); /* nothing wrong: it is made when it is needed */
+    if (result == LM_OK && explain(&configuration->settings, source, &error) != LM_OK)
+        result = fail(&error, EXIT_FAILURE);
+    lm_configuration_clear(configuration);
+    return result == LM_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int init_crypto(lm_error_text *error)
+{
+    return sodium_init() >= 0 ? LM_OK
+                              : lm_error_text_set(error, LM_ECRYPTO, "the system gives no random numbers");
+}
+
 int main(int argc, char **argv)
 {
     static lm_configuration configuration;
@@ -90,8 +118,12 @@ int main(int argc, char **argv)
     if (ask_status && lm_status_arguments_take(&status, &argc, argv, &error) != LM_OK)
         return fail(&error, EXIT_USAGE);
     const lm_settings_source source = {.argc = argc, .argv = argv, .get = get_environment};
-    if (lm_settings_read(settings, &source, &error) != LM_OK)
-        return fail(&error, settings->command == LM_COMMAND_CHECK_CONFIG ? EXIT_FAILURE : EXIT_USAGE);
+    int result = lm_settings_read(settings, &source, &error);
+    if (settings->command == LM_COMMAND_CHECK_CONFIG && !ask_status)
+        return init_crypto(&error) == LM_OK ? check_config(&configuration, &source)
+                                            : fail(&error, EXIT_FAILURE);
+    if (result != LM_OK)
+        return fail(&error, EXIT_USAGE);
     if (settings->command == LM_COMMAND_HELP) {
         lm_settings_print_help(stdout);
         return EXIT_SUCCESS;
@@ -112,20 +144,11 @@ int main(int argc, char **argv)
                   .addresses = (lm_log_addresses)settings->log_addresses,
                   .handler = log_to_stderr,
                   .ctx = settings};
-    if (sodium_init() < 0) {
-        lm_error_text_set(&error, LM_ECRYPTO, "the system gives no random numbers");
+    if (init_crypto(&error) != LM_OK)
         return fail(&error, EXIT_FAILURE);
-    }
-    bool check = settings->command == LM_COMMAND_CHECK_CONFIG;
-    int result = lm_configuration_load(&configuration, check, &log, &error);
-    if (check) {
-        if (result == LM_ENOTFOUND)
-            printf("%s\n", error.text); /* nothing wrong: it is made when it is needed */
-        if (result == LM_OK || result == LM_ENOTFOUND)
-            result = explain(settings, &source, &error);
-    } else if (result == LM_OK) {
+    result = lm_configuration_load(&configuration, false, &log, &error);
+    if (result == LM_OK)
         result = print_config(settings, &configuration.node, configuration.identity.created, &error);
-    }
     if (result == LM_OK && settings->command == LM_COMMAND_RUN)
         result = lm_daemon_run(&configuration, &source, &log, &error);
     lm_configuration_clear(&configuration);

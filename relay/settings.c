@@ -84,19 +84,25 @@ static const lm_option table[] = {
 /* clang-format on */
 #define ROWS (sizeof table / sizeof table[0])
 
-/* What no row can see alone. */
-static int check(const lm_settings *settings, lm_error_text *error)
+/* Whether a value could be read; nothing follows from one that could not. */
+static bool is_good(const lm_option_values *values, const char *name)
 {
-    if (settings->demo && settings->health_listen.family == LM_AF_NONE)
-        return lm_error_text_set(
-            error, LM_EINVAL,
-            "DEMO needs HEALTH_LISTEN, because the demo page is served there: set it too, for "
-            "example to 127.0.0.1:7401");
-    if (settings->public_ip[0].family == LM_AF_NONE && settings->public_ip6[0].family == LM_AF_NONE)
-        return lm_error_text_set(error, LM_EINVAL,
-                                 "PUBLIC_IP and PUBLIC_IP6 are both -: browsers need one address at least, "
-                                 "also where PUBLIC_HOST is set, because not all of them look names up here");
-    return LM_OK;
+    size_t i;
+    return lm_option_values_find(values, name, &i) != NULL && !values->value[i].bad;
+}
+
+/* What no row can see alone. */
+static void check(const lm_settings *settings, const lm_option_values *values, lm_error_list *errors)
+{
+    if (settings->demo && settings->health_listen.family == LM_AF_NONE && is_good(values, "HEALTH_LISTEN"))
+        lm_error_list_add(errors, LM_EINVAL,
+                          "DEMO needs HEALTH_LISTEN, because the demo page is served there: set it too, for "
+                          "example to 127.0.0.1:7401");
+    if (settings->public_ip[0].family == LM_AF_NONE && settings->public_ip6[0].family == LM_AF_NONE &&
+        is_good(values, "PUBLIC_IP") && is_good(values, "PUBLIC_IP6"))
+        lm_error_list_add(errors, LM_EINVAL,
+                          "PUBLIC_IP and PUBLIC_IP6 are both -: browsers need one address at least, "
+                          "also where PUBLIC_HOST is set, because not all of them look names up here");
 }
 
 /* The text that holds for an option, "" if there is none. */
@@ -108,70 +114,76 @@ static const char *text_of(const lm_option_values *values, const char *name)
 }
 
 /* Lays all layers over each other, the file among them. */
-static int lay(lm_option_values *values, lm_option_files *files, const lm_settings_source *source,
-               const char *config_file, lm_error_text *error)
+static void lay(lm_option_values *values, lm_option_files *files, const lm_settings_source *source,
+                const char *config_file, lm_error_list *errors)
 {
-    int result = LM_OK;
     lm_option_values_init(values, table, ROWS);
     if (config_file[0] != '\0' && strlen(config_file) <= PATH_MAX_LEN) /* if longer, parsing says so */
-        result = lm_option_files_config(files, values, config_file, error);
-    if (result != LM_OK)
-        return result;
+        lm_option_files_config(files, values, config_file, errors);
     lm_option_values_environment(values, source->get, source->ctx);
-    result = lm_option_values_arguments(values, source->argc, source->argv, error);
-    if (result == LM_OK)
-        result = lm_option_files_secrets(files, values, text_of(values, "STATE_DIR"), error);
-    return result;
+    lm_option_values_arguments(values, source->argc, source->argv, errors);
+    lm_option_files_secrets(files, values, text_of(values, "STATE_DIR"), errors);
 }
 
-static int read_all(lm_settings *s, FILE *explain, const char *config_file, const lm_settings_source *source,
-                    lm_error_text *error)
+static void read_all(lm_settings *s, FILE *explain, const char *config_file, const lm_settings_source *source,
+                     lm_error_list *errors)
 {
+    static const char no_pwd[] = "?";
     lm_option_values values;
     lm_option_files files = {0};
-    int result = lay(&values, &files, source, config_file, error);
-    if (result == LM_OK)
-        result = lm_option_values_parse(&values, s, error);
-    if (result == LM_OK)
-        result = check(s, error);
-    if (result == LM_OK && explain != NULL)
+    lay(&values, &files, source, config_file, errors);
+    lm_option_values_parse(&values, s, errors);
+    check(s, &values, errors);
+    /* It was given, however badly: nobody need look for it in the identity's file. */
+    if (s->ice_pwd[0] == '\0' && (text_of(&values, "ICE_PWD")[0] != '\0' || s->ice_pwd_file[0] != '\0'))
+        memcpy(s->ice_pwd, no_pwd, sizeof no_pwd);
+    if (errors->count == 0 && explain != NULL)
         lm_option_values_print(explain, &values);
     lm_option_files_clear(&files);
-    return result;
 }
 
-static int read_settings(lm_settings *settings, FILE *explain, const lm_settings_source *source,
-                         lm_error_text *error)
+/* *s is zeroed, and gets what can be read. */
+static void read_settings(lm_settings *s, FILE *explain, const lm_settings_source *source,
+                          lm_error_list *errors)
 {
     lm_option_values values;
-    lm_settings s;
-    memset(&s, 0, sizeof s);
+    lm_error_list ignored = {0};
+    memset(s, 0, sizeof *s);
     /* The flags and the environment first: they say which file there is, and whether it is needed. */
     lm_option_values_init(&values, table, ROWS);
     lm_option_values_environment(&values, source->get, source->ctx);
-    int result = lm_option_values_arguments(&values, source->argc, source->argv, error);
-    if (result == LM_OK)
-        result = lm_option_values_parse_commands(&values, &s, error);
-    settings->command = s.command;
-    if (result == LM_OK && s.command != LM_COMMAND_HELP && s.command != LM_COMMAND_VERSION)
-        result = read_all(&s, explain, text_of(&values, "CONFIG"), source, error);
-    if (result == LM_OK)
-        *settings = s;
-    sodium_memzero(&s, sizeof s);
-    return result == LM_OK ? LM_OK : LM_EINVAL;
+    lm_option_values_arguments(&values, source->argc, source->argv, &ignored);
+    lm_option_values_parse_commands(&values, s, &ignored);
+    if (s->command != LM_COMMAND_HELP && s->command != LM_COMMAND_VERSION)
+        read_all(s, explain, text_of(&values, "CONFIG"), source, errors);
+    else
+        lm_option_values_arguments(&values, source->argc, source->argv, errors);
 }
 
 int lm_settings_read(lm_settings *settings, const lm_settings_source *source, lm_error_text *error)
 {
-    return read_settings(settings, NULL, source, error);
+    lm_settings s;
+    lm_error_list errors = {0};
+    read_settings(&s, NULL, source, &errors);
+    settings->command = s.command;
+    if (errors.count == 0)
+        *settings = s;
+    sodium_memzero(&s, sizeof s);
+    return lm_error_list_result(&errors, error) == LM_OK ? LM_OK : LM_EINVAL;
+}
+
+void lm_settings_check(lm_settings *settings, const lm_settings_source *source, lm_error_list *errors)
+{
+    read_settings(settings, NULL, source, errors);
 }
 
 int lm_settings_explain(FILE *out, const lm_settings_source *source, lm_error_text *error)
 {
     static lm_settings settings;
-    int result = read_settings(&settings, out, source, error);
+    lm_error_list errors = {0};
+    read_settings(&settings, out, source, &errors);
     sodium_memzero(&settings, sizeof settings);
-    return result;
+    return lm_error_list_result(&errors, error);
 }
 
 static void print_addresses(FILE *out, const lm_addr addrs[LM_PUBLIC_ADDRESSES], uint16_t port,

@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #include "common/addr.h"
-#include "common/error_text.h"
+#include "common/error_list.h"
 #include "common/file.h"
 #include "common/identity.h"
 #include "common/log.h"
@@ -67,11 +67,17 @@ typedef struct lm_settings_source {
 
 /*
  * Reads the settings: defaults, the file that CONFIG names, environment, flags, each over the one before.
- * After --help and --version nothing else is checked. LM_EINVAL with one line of text: an unknown option or
- * key, a bad value, a file that cannot be read, or settings that contradict each other; settings is then
- * unchanged but for its command, if that could be read.
+ * After --help and --version nothing else is checked. LM_EINVAL with one line of text, which says how many
+ * more problems there are: an unknown option or key, a bad value, a file that cannot be read, or settings
+ * that contradict each other; settings is then unchanged but for its command, if that could be read.
  */
 int lm_settings_read(lm_settings *settings, const lm_settings_source *source, lm_error_text *error);
+
+/*
+ * The same, for a check: every problem goes to errors, and *settings gets what could be read. What could not
+ * is zero or "", but ICE_PWD, which is "?".
+ */
+void lm_settings_check(lm_settings *settings, const lm_settings_source *source, lm_error_list *errors);
 
 /* Reads them once more and writes each with its value and where that comes from; secrets are hidden. */
 int lm_settings_explain(FILE *out, const lm_settings_source *source, lm_error_text *error);

@@ -143,6 +143,25 @@ check '--help and --version leave no file behind' test -z "$(ls -A "$state")"
 expect 1 "$dir/relay.env:3: unknown setting 'UDP_PROT'" '--check-config says what is wrong and where' \
     "$relay" --check-config --config "$dir/relay.env"
 expect 1 "$dir/nowhere" '--check-config looks at STATE_DIR' STATE_DIR="$dir/nowhere" "$relay" --check-config
+printf 'UDP_PROT=4001\nthree\nMAX_SESSIONS=0\n' >"$dir/wrong.env"
+run_relay DEMO=1 LOG_LEVEL=loud "$relay" --check-config --config "$dir/wrong.env" --no-such-option
+check '--check-config with several problems ends with status 1' test $? -eq 1
+check '... and has a line for each' test "$(wc -l <"$dir/err")" -eq 6
+for text in "$dir/wrong.env:1: unknown setting" "$dir/wrong.env:2: there is no '='" "$dir/wrong.env:3: MAX_SESSIONS: '0'" \
+    "LOG_LEVEL: 'loud'" "unknown option '--no-such-option'" 'DEMO needs HEALTH_LISTEN'; do
+    check "... among them $text" grep -qF -e "$text" "$dir/err"
+done
+expect 2 '(and 5 more: --check-config lists them)' 'a start says the first, and how many more there are' \
+    DEMO=1 LOG_LEVEL=loud "$relay" --config "$dir/wrong.env" --no-such-option
+yes 'UDP_PROT=1' | head -n 40 >"$dir/wrong.env"
+run_relay "$relay" --check-config --config "$dir/wrong.env"
+check '--check-config does not list without end' test "$(wc -l <"$dir/err")" -eq 33
+check '... but says how many are left' test "$(tail -n 1 "$dir/err")" = 'lumamesh-relay: and 8 more'
+run_relay PUBLIC_IP=203.0.113.1,203.0.113.2 PUBLIC_IP6=2001:db8::1 "$relay" --check-config
+check '--check-config says what browsers dial' grep -qx \
+    'browsers dial: 203.0.113.1:3478, 203.0.113.2:3478, \[2001:db8::1\]:3478' "$dir/out"
+run_relay PUBLIC_IP=- PUBLIC_IP6=2001:db8::1 "$relay" --check-config
+check '... and who does not' grep -q '^browsers dial: \[2001:db8::1\]:3478 (no IPv4' "$dir/out"
 run_relay ICE_PWD=0123456789012345678901 "$relay" --check-config
 check '--check-config is content with the defaults' test $? -eq 0
 check '--check-config prints settings and where they come from' grep -qE '^STATE_DIR=.* environment$' "$dir/out"
@@ -200,6 +219,12 @@ broken() {
     rm -rf "$state"
     cp -R "$dir/whole" "$state"
 }
+echo garbage >"$state/node.key"
+echo garbage >"$state/server.key.icepwd"
+run_relay "$relay" --check-config
+check '--check-config lists every broken file' test "$(grep -c 'restore it from the backup' "$dir/err")" -eq 2
+rm -rf "$state"
+cp -R "$dir/whole" "$state"
 for file in server.crt server.key server.key.icepwd node.key; do
     rm "$state/$file"
     broken $file 'is missing' 'missing'

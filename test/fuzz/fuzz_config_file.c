@@ -45,15 +45,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     memcpy(text, data, len);
     text[len] = '\0';
     lm_config_parser_init(&parser, text, len);
-    while ((result = lm_config_parser_next(&parser, &got, &why)) == 1) {
-        if (got.line <= line || got.key < text || got.value <= got.key ||
-            got.value + strlen(got.value) > text + len)
+    while ((result = lm_config_parser_next(&parser, &got, &why)) != 0) {
+        if (got.line <= line || (result != 1 && (result != LM_EMALFORMED || why[0] == '\0')))
             abort();
         line = got.line;
+        if (result != 1)
+            continue;
+        if (got.key < text || got.value <= got.key || got.value + strlen(got.value) > text + len)
+            abort();
         read_again(&got);
     }
-    if (result != 0 && (result != LM_EMALFORMED || got.line <= line || why[0] == '\0'))
-        abort();
     free(text);
     return 0;
 }

@@ -494,6 +494,57 @@ static void concurrent_first_runs_agree(void **state)
     }
 }
 
+static void keep_error(void *ctx, const char *text)
+{
+    char *all = ctx;
+    size_t len = strlen(all);
+    snprintf(all + len, 4096 - len, "%s\n", text);
+}
+
+/* Loads a broken identity without making anything; all that is wrong with it, a line each. */
+static const char *all_that_is_wrong(const char *dir, unsigned count)
+{
+    static char all[4096];
+    lm_error_list errors = {.tell = keep_error, .ctx = all};
+    lm_identity_config config = config_of(dir);
+    lm_identity identity;
+    config.read_only = true;
+    config.errors = &errors;
+    all[0] = '\0';
+    assert_int_not_equal(lm_identity_load(&identity, &config, NULL), LM_OK);
+    assert_int_equal(errors.count, count);
+    return all;
+}
+
+static void every_broken_file_is_told(void **state)
+{
+    const char *dir = *state;
+    lm_identity identity;
+    lm_identity_config config = config_of(dir);
+    load_ok(&identity, &config);
+    lm_identity_clear(&identity);
+    unlink(test_path(dir, "node.key"));
+    test_write(dir, "node.key", "x");
+    unlink(test_path(dir, "server.key.icepwd"));
+    test_write(dir, "server.key.icepwd", "x");
+    const char *all = all_that_is_wrong(dir, 2);
+    assert_non_null(strstr(all, "node.key does not hold a node key"));
+    assert_non_null(strstr(all, "server.key.icepwd does not hold an ICE password"));
+    /* Whether a key belongs to a certificate that is none, nobody knows. */
+    unlink(test_path(dir, "server.crt"));
+    test_write(dir, "server.crt", "x");
+    assert_null(strstr(all_that_is_wrong(dir, 3), "server.key is"));
+    /* What is missing is one problem, and what is there is looked at nevertheless. */
+    unlink(test_path(dir, "server.crt"));
+    unlink(test_path(dir, "server.key"));
+    all = all_that_is_wrong(dir, 3);
+    assert_non_null(strstr(all, "server.key are missing"));
+    assert_non_null(strstr(all, "node.key does not hold"));
+    unlink(test_path(dir, "node.key"));
+    assert_int_equal(symlink("node.key", test_path(dir, "node.key")), 0);
+    assert_non_null(strstr(all_that_is_wrong(dir, 3), "node.key cannot be read"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -511,6 +562,7 @@ int main(void)
         TEST(unreadable_files_are_named),
         TEST(line_ends_and_own_keys_are_accepted),
         TEST(warns_of_open_modes),
+        TEST(every_broken_file_is_told),
         TEST(odd_places),
         TEST(concurrent_first_runs_agree),
     };

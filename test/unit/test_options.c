@@ -79,12 +79,13 @@ static int read_all(target *t, variable *environment, int argc, const char *cons
     memset(t, 0, sizeof *t);
     lm_option_values_init(&values, table, ROWS);
     lm_option_values_environment(&values, get, environment);
-    int result = lm_option_values_arguments(&values, argc, copy, error);
-    if (result == LM_OK)
-        result = lm_option_values_parse(&values, t, error);
+    lm_error_list errors = {0};
+    lm_option_values_arguments(&values, argc, copy, &errors);
+    if (errors.count == 0)
+        lm_option_values_parse(&values, t, &errors);
     for (int i = 0; i < argc; i++)
         free(copy[i]);
-    return result;
+    return lm_error_list_result(&errors, error);
 }
 
 #define ARGS(...)                                                                            \
@@ -174,9 +175,12 @@ static int read_config(target *t, const char *text, lm_error_text *error)
     char copy[256];
     snprintf(copy, sizeof copy, "%s", text);
     lm_option_values_init(&values, table, ROWS);
-    int result = lm_option_values_config(&values, "dir/relay.env", copy, strlen(copy), error);
+    lm_error_list errors = {0};
+    lm_option_values_config(&values, "dir/relay.env", copy, strlen(copy), &errors);
     lm_option_values_environment(&values, get, environment);
-    return result == LM_OK ? lm_option_values_parse(&values, t, error) : result;
+    if (errors.count == 0)
+        lm_option_values_parse(&values, t, &errors);
+    return lm_error_list_result(&errors, error);
 }
 
 static void a_config_file_is_above_the_defaults(void **state)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/error.h"
 #include "relay/log_line.h"
@@ -255,6 +256,58 @@ static void a_failed_check_is_known_as_one(void **state)
     assert_int_equal(s.command, LM_COMMAND_CHECK_CONFIG);
 }
 
+static void keep(void *ctx, const char *text)
+{
+    char *all = ctx;
+    size_t len = strlen(all);
+    snprintf(all + len, 8192 - len, "%.60s\n", text);
+}
+
+/* Everything that is wrong, once, and nothing that only follows from it. */
+static void a_check_tells_everything(void **state)
+{
+    static char all[8192];
+    char *dir = test_tempdir_make(), expected[2048];
+    char program[] = "lumamesh-relay", unknown[] = "--no-such", value[] = "3", bad[] = "--udp-port=0";
+    char *argv[] = {program, unknown, value, bad, NULL};
+    lm_error_list errors = {.tell = keep, .ctx = all};
+    lm_error_text error;
+    lm_settings s;
+    (void)state;
+    assert_int_equal(chdir(dir), 0);
+    test_write(dir, "r", "UDP_PROT=1\nx\nMAX_SESSIONS=0\nCONFIG=a\nUDP_PORT=-\nMAX_ROOM_SIZE=5\n");
+    const char *const *environment =
+        ENV("CONFIG", "r", "DEMO", "1", "HEALTH_LISTEN", "x", "PUBLIC_IP", "1.2.3", "ICE_PWD_FILE", "none");
+    lm_settings_source source = {.argc = 4, .argv = argv, .get = get, .ctx = (void *)(uintptr_t)environment};
+    lm_settings_check(&s, &source, &errors);
+    assert_string_equal(all, "r:1: unknown setting 'UDP_PROT': see --help\n"
+                             "r:2: there is no '=': it has to be KEY=VALUE, or a comment t\n"
+                             "r:4: CONFIG cannot be set in a file\n"
+                             "unknown option '--no-such': see --help\n"
+                             "ICE_PWD_FILE: none cannot be read: No such file or directory\n"
+                             "PUBLIC_IP: '1.2.3' is not usable, '1.2.3' is no IPv4 address\n"
+                             "--udp-port: '0' is not usable: it has to be a port from 1 to\n"
+                             "HEALTH_LISTEN: 'x' is not usable: it has to be an address an\n"
+                             "r:3: MAX_SESSIONS: '0' is not usable: it has to be a whole n\n");
+    assert_int_equal(errors.count, 9);
+    assert_int_equal(s.max_room_size, 5);
+    assert_string_equal(s.ice_pwd, "?"); /* given, whatever it is */
+    assert_int_equal(lm_settings_read(&s, &source, &error), LM_EINVAL);
+    snprintf(expected, sizeof expected, "%s (and 8 more: --check-config lists them)",
+             "r:1: unknown setting 'UDP_PROT': see --help");
+    assert_string_equal(error.text, expected);
+
+    all[0] = '\0';
+    errors = (lm_error_list){.tell = keep, .ctx = all};
+    environment = ENV("DEMO", "1", "PUBLIC_IP", "-");
+    source = (lm_settings_source){.argc = 1, .argv = argv, .get = get, .ctx = (void *)(uintptr_t)environment};
+    lm_settings_check(&s, &source, &errors);
+    assert_string_equal(all, "DEMO needs HEALTH_LISTEN, because the demo page is served th\n"
+                             "PUBLIC_IP and PUBLIC_IP6 are both -: browsers need one addre\n");
+    assert_int_equal(chdir("/"), 0);
+    test_tempdir_remove(dir);
+}
+
 static void settings_are_explained(void **state)
 {
     char *dir = test_tempdir_make(), *text = NULL, expected[300];
@@ -347,6 +400,7 @@ int main(void)
         cmocka_unit_test(secrets_come_from_files),
         cmocka_unit_test(commands),
         cmocka_unit_test(a_failed_check_is_known_as_one),
+        cmocka_unit_test(a_check_tells_everything),
         cmocka_unit_test(settings_are_explained),
         cmocka_unit_test(help_names_every_setting_and_no_secret),
         cmocka_unit_test(node_config_is_put_together),
