@@ -8,27 +8,7 @@
 
 #include "common/error.h"
 #include "test/support/node.h"
-
-/* SplitMix64: a fixed, well-known sequence from any seed. */
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-static void fill_from_seed(void *ctx, void *buf, size_t len)
-{
-    uint8_t *p = buf;
-    for (size_t i = 0; i < len; i++)
-        p[i] = (uint8_t)next_random(ctx);
-}
-
-lm_random relay_world_random(uint64_t *state)
-{
-    return (lm_random){.fill = fill_from_seed, .ctx = state};
-}
+#include "test/support/seeded.h"
 
 int relay_world_create(relay_world *world, const lm_relay_limits *limits, uint64_t seed)
 {
@@ -38,7 +18,7 @@ int relay_world_create(relay_world *world, const lm_relay_limits *limits, uint64
     lm_relay_limits_default(&config.limits);
     if (limits != NULL)
         config.limits = *limits;
-    config.random = relay_world_random(&world->random);
+    config.random = seeded_random(&world->random);
     world->stack = memory_stack_create();
     int result = lm_relay_create(&world->relay, &config, world->stack);
     if (result == LM_OK)

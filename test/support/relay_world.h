@@ -18,9 +18,6 @@ typedef struct relay_world {
     uint64_t random; /* state of the generator */
 } relay_world;
 
-/* The same random bytes for the same seed; *state is the generator's state. */
-lm_random relay_world_random(uint64_t *state);
-
 /* Makes a world at `now` 1000. limits may be NULL: the defaults. Returns what lm_relay_create() did. */
 int relay_world_create(relay_world *world, const lm_relay_limits *limits, uint64_t seed);
 void relay_world_destroy(relay_world *world);

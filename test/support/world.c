@@ -4,21 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
 
 #include "common/certificate.h"
 #include "common/error.h"
+#include "test/support/network.h"
+#include "test/support/seeded.h"
+#include "test/support/virtual_time.h"
 #include "webrtc/sctp.h"
 #include "webrtc/stack.h"
-
-typedef struct flight {
-    struct flight *next;
-    lm_ms at;
-    bool to_stack;
-    lm_addr client;
-    size_t len;
-    uint8_t bytes[];
-} flight;
 
 struct test_world {
     test_world_config config;
@@ -26,7 +19,7 @@ struct test_world {
     lm_addr address;
     uint64_t random_state;
     lm_ms now;
-    flight *flights; /* by time */
+    test_network network;
     test_client *clients[TEST_WORLD_CLIENTS];
     lm_addr addresses[TEST_WORLD_CLIENTS]; /* as the client's datagrams come in, kept up when it moves */
     char ufrags[TEST_WORLD_CLIENTS][16];
@@ -35,24 +28,9 @@ struct test_world {
     size_t answer_len;
 };
 
-static lm_ms virtual_now;
-
 /* Of all worlds: making it takes longer than a handshake. */
 static lm_certificate cert;
 static lm_private_key key;
-
-/*
- * usrsctp asks the wall clock how long a chunk has been outstanding. On virtual time it must get a virtual
- * answer, or it holds back retransmissions that it thinks come too soon: so this takes the place of the C
- * library's function.
- */
-int gettimeofday(struct timeval *restrict tv, void *restrict tz)
-{
-    (void)tz;
-    tv->tv_sec = (time_t)(1700000000 + virtual_now / 1000);
-    tv->tv_usec = (suseconds_t)(virtual_now % 1000 * 1000);
-    return 0;
-}
 
 static void must(bool condition, const char *what)
 {
@@ -62,31 +40,16 @@ static void must(bool condition, const char *what)
     abort();
 }
 
-/* SplitMix64: good enough to draw events, and the same everywhere. */
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = *state += 0x9E3779B97F4A7C15u;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return z ^ z >> 31;
-}
-
-static void fill_random(void *ctx, void *buf, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        ((uint8_t *)buf)[i] = (uint8_t)next_random(ctx);
-}
-
 uint32_t test_world_random(test_world *w, uint32_t below)
 {
-    return (uint32_t)(next_random(&w->random_state) % below);
+    return seeded_draw(&w->random_state, below);
 }
 
 static void make_certificate(void)
 {
     char cert_pem[LM_CERTIFICATE_PEM_SIZE], key_pem[LM_CERTIFICATE_PEM_SIZE];
     uint64_t state = 1;
-    lm_random random = {.fill = fill_random, .ctx = &state};
+    lm_random random = seeded_random(&state);
     const char *why;
     must(lm_certificate_make(cert_pem, key_pem, &random) == LM_OK &&
              lm_certificate_parse(&cert, cert_pem, strlen(cert_pem), &why) == LM_OK &&
@@ -110,7 +73,7 @@ static void make_stack(test_world *w)
         .cookie_threshold = w->config.cookies            ? 0
                             : w->config.cookie_threshold ? w->config.cookie_threshold
                                                          : UINT32_MAX,
-        .random = {.fill = fill_random, .ctx = &w->random_state},
+        .random = seeded_random(&w->random_state),
     };
     must(lm_stack_create(&w->stack, &stack) == LM_OK, "stack");
 }
@@ -122,6 +85,11 @@ test_world *test_world_create(const test_world_config *config)
     if (config != NULL)
         w->config = *config;
     w->random_state = w->config.seed;
+    w->network = (test_network){.delay = w->config.delay,
+                                .loss = w->config.loss,
+                                .duplicate = w->config.duplicate,
+                                .reorder = w->config.reorder,
+                                .random = &w->random_state};
     w->now = 1000;
     must(lm_addr_parse(&w->address, "192.0.2.1:3478") == LM_OK, "address");
 
@@ -141,10 +109,7 @@ void test_world_destroy(test_world *w)
 {
     for (size_t i = 0; i < w->client_count; i++)
         test_client_destroy(w->clients[i]);
-    for (flight *next; w->flights != NULL; w->flights = next) {
-        next = w->flights->next;
-        free(w->flights);
-    }
+    test_network_clear(&w->network);
     lm_webrtc_destroy(w->stack);
     free(w);
 }
@@ -167,37 +132,9 @@ test_client *test_world_add_client(test_world *w, const test_client_config *give
     if (config.local.family == LM_AF_NONE)
         lm_addr_set(&config.local, ip, sizeof ip, 1000);
     config.relay = w->address;
-    config.random = (lm_random){.fill = fill_random, .ctx = &w->random_state};
+    config.random = seeded_random(&w->random_state);
     w->addresses[i] = config.local;
     return w->clients[i] = test_client_create(&config);
-}
-
-static void launch_once(test_world *w, const lm_dgram *d, const lm_addr *client, bool to_stack)
-{
-    lm_ms at = w->now + w->config.delay;
-    if (test_world_random(w, 1000) < w->config.reorder)
-        at += test_world_random(w, (uint32_t)(4 * w->config.delay + 20));
-    flight *f = malloc(sizeof *f + d->len);
-    must(f != NULL, "out of memory");
-    f->at = at;
-    f->to_stack = to_stack;
-    f->client = *client;
-    f->len = d->len;
-    memcpy(f->bytes, d->data, d->len);
-    flight **link = &w->flights;
-    while (*link != NULL && (*link)->at <= at)
-        link = &(*link)->next;
-    f->next = *link;
-    *link = f;
-}
-
-static void launch(test_world *w, const lm_dgram *d, const lm_addr *client, bool to_stack)
-{
-    if (test_world_random(w, 1000) < w->config.loss)
-        return;
-    launch_once(w, d, client, to_stack);
-    if (test_world_random(w, 1000) < w->config.duplicate)
-        launch_once(w, d, client, to_stack);
 }
 
 /* Takes everything that stack and clients have to give. */
@@ -207,48 +144,41 @@ static void drain(test_world *w)
     lm_dgram d;
     while (lm_webrtc_poll(w->stack, &out) == 1) {
         if (out.kind == LM_WEBRTC_SEND)
-            launch(w, &out.send, &out.send.remote, false);
+            test_network_send(&w->network, w->now, &out.send);
         else if (w->config.event != NULL)
             w->config.event(w->config.user, w, &out);
     }
     for (size_t i = 0; i < w->client_count; i++) {
         while (test_client_poll(w->clients[i], &d) == 1) {
             w->addresses[i] = d.local;
-            launch(w, &d, &d.local, true);
+            test_network_send(&w->network, w->now, &d);
         }
     }
 }
 
-static void land(test_world *w, flight *f)
+static void land(test_world *w, const lm_dgram *d)
 {
-    lm_dgram d = {.data = f->bytes, .len = f->len};
-    if (f->to_stack) {
-        d.remote = f->client;
-        d.local = w->address;
-        must(lm_webrtc_input(w->stack, w->now, &d) == LM_OK, "input");
+    if (lm_addr_equal(&d->local, &w->address)) {
+        must(lm_webrtc_input(w->stack, w->now, d) == LM_OK, "input");
         return;
     }
-    d.remote = w->address;
-    d.local = f->client;
     for (size_t i = 0; i < w->client_count; i++) {
-        if (lm_addr_equal(&w->addresses[i], &f->client)) {
-            test_client_input(w->clients[i], w->now, &d);
+        if (lm_addr_equal(&w->addresses[i], &d->local)) {
+            test_client_input(w->clients[i], w->now, d);
             return;
         }
     }
-    w->answer_len = f->len < sizeof w->answer ? f->len : sizeof w->answer;
-    memcpy(w->answer, f->bytes, w->answer_len);
+    w->answer_len = d->len < sizeof w->answer ? d->len : sizeof w->answer;
+    memcpy(w->answer, d->data, w->answer_len);
 }
 
 /* Lets everything happen that is due now. */
 static void turn(test_world *w)
 {
-    virtual_now = w->now;
+    virtual_time_set(w->now);
     drain(w);
-    while (w->flights != NULL && w->flights->at <= w->now) {
-        flight *f = w->flights;
-        w->flights = f->next;
-        land(w, f);
+    for (test_flight *f; (f = test_network_take(&w->network, w->now)) != NULL;) {
+        land(w, &f->dgram);
         free(f);
         drain(w);
     }
@@ -264,8 +194,7 @@ static lm_ms next_event(const test_world *w)
 {
     lm_ms at = lm_webrtc_next_timeout(w->stack);
     at = lm_ms_min(at, lm_sctp_next_timeout());
-    if (w->flights != NULL)
-        at = lm_ms_min(at, w->flights->at);
+    at = lm_ms_min(at, test_network_next(&w->network));
     for (size_t i = 0; i < w->client_count; i++)
         at = lm_ms_min(at, test_client_next_timeout(w->clients[i]));
     return at;

@@ -14,6 +14,7 @@
 #include "relay/signalling.h"
 #include "test/support/node.h"
 #include "test/support/relay_expect.h"
+#include "test/support/seeded.h"
 
 #define ROOM "1111111111111111111111111111111111111111111111111111111111111111"
 #define RATE_LIMITED "{\"action\":\"error\",\"code\":\"rate-limited\",\"message\":\"too many messages\"}"
@@ -57,7 +58,7 @@ static void refuses_bad_configuration(void **state)
     /* A key that is not the node's: the stack goes with it, as the leak checker sees. */
     test_node(&config.node, config.node_seed);
     lm_relay_limits_default(&config.limits);
-    config.random = relay_world_random(&random);
+    config.random = seeded_random(&random);
     config.node_seed[0] ^= 1;
     assert_int_equal(lm_relay_create(&relay, &config, memory_stack_create()), LM_EINVAL);
     assert_null(relay);

@@ -14,6 +14,7 @@
 
 #include "common/error.h"
 #include "test/support/relay_expect.h"
+#include "test/support/seeded.h"
 
 #define CLIENTS 12
 #define ROOMS 4
@@ -38,7 +39,7 @@ typedef struct churn {
 static unsigned draw(churn *c, unsigned below)
 {
     uint32_t value;
-    lm_random random = relay_world_random(&c->random);
+    lm_random random = seeded_random(&c->random);
     lm_random_fill(&random, &value, sizeof value);
     return value % below;
 }

@@ -15,6 +15,7 @@
 #include "common/error.h"
 #include "test/support/node.h"
 #include "test/support/relay_expect.h"
+#include "test/support/seeded.h"
 
 #define ROOM "1111111111111111111111111111111111111111111111111111111111111111"
 
@@ -146,7 +147,7 @@ static void creation_fails_cleanly(void **state)
     (void)state;
     test_node(&config.node, config.node_seed);
     lm_relay_limits_default(&config.limits);
-    config.random = relay_world_random(&random);
+    config.random = seeded_random(&random);
     lm_webrtc *stack = memory_stack_create();
     fail_at = 1;
     counted = 0;
