@@ -36,6 +36,7 @@
 #include "common/sockaddr.h"
 #include "mesh/node_config.h"
 #include "test/support/client.h"
+#include "test/support/process_memory.h"
 #include "webrtc/sctp.h"
 
 /* Clients that are under way at once while a round opens: more would only measure this program. */
@@ -99,32 +100,18 @@ static void die(const char *what)
     exit(1);
 }
 
-typedef struct memory {
-    long rss;           /* kB in memory, shared libraries included */
-    long private_dirty; /* kB that the relay holds for itself alone */
-} memory;
-
 /* What the relay holds now; -1 without --pid. */
-static memory relay_memory(void)
+static process_memory relay_memory(void)
 {
-    char path[64], line[256];
-    memory m = {.rss = -1, .private_dirty = -1};
-    if (crowd.pid == 0)
-        return m;
-    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", crowd.pid);
-    FILE *file = fopen(path, "r");
-    if (file == NULL)
+    process_memory m = {.rss = -1, .private_dirty = -1};
+    if (crowd.pid != 0 && !process_memory_read(&m, crowd.pid))
         die("the relay's memory cannot be read");
-    while (fgets(line, sizeof line, file) != NULL)
-        if (sscanf(line, "Rss: %ld", &m.rss) != 1)
-            sscanf(line, "Private_Dirty: %ld", &m.private_dirty);
-    fclose(file);
     return m;
 }
 
 static void report(const char *stage, int round, lm_ms since)
 {
-    memory m = relay_memory();
+    process_memory m = relay_memory();
     printf("{\"stage\":\"%s\",\"round\":%d,\"clients\":%d,\"rss_kb\":%ld,\"private_dirty_kb\":%ld,\"ms\":%"
            "llu}\n",
            stage, round, crowd.clients, m.rss, m.private_dirty, (unsigned long long)(now_ms() - since));
@@ -379,22 +366,6 @@ static void make_times(times *t)
         die("out of memory");
 }
 
-/*
- * Waits until the relay's memory has fallen below a mark and stays where it is for 6 s; gives up after 30 s.
- * The relay gives memory back every 5 s.
- */
-static void settle(long below)
-{
-    struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
-    long last = -1;
-    for (int same = 0, tries = 0; crowd.pid != 0 && same < 60 && tries < 300; tries++) {
-        long kb = relay_memory().private_dirty;
-        same = kb == last && kb < below ? same + 1 : 0;
-        last = kb;
-        nanosleep(&pause, NULL);
-    }
-}
-
 static void parse_options(int argc, char **argv)
 {
     static const struct option options[] = {{"clients", required_argument, NULL, 'c'},
@@ -473,7 +444,9 @@ int main(int argc, char **argv)
         long open = relay_memory().private_dirty;
         start = now_ms();
         close_all();
-        settle((idle + open) / 2 + 1);
+        process_memory settled;
+        if (crowd.pid != 0)
+            process_memory_settle(&settled, crowd.pid, (idle + open) / 2 + 1, 30);
         report("closed", round, start);
     }
     lm_sctp_stop();
