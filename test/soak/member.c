@@ -6,18 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "test/support/seeded.h"
+
 #define SIGNAL_MAX 24576
 
 static uint32_t serials;
-
-/* SplitMix64. */
-uint32_t soak_draw(uint64_t *random, uint32_t below)
-{
-    uint64_t z = *random += 0x9E3779B97F4A7C15u;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return (uint32_t)((z ^ z >> 31) % below);
-}
 
 static void fault(soak_member *m, const char *what, const char *text)
 {
@@ -259,13 +252,13 @@ static void signal_to(soak_member *m, lm_ms now, unsigned room, soak_peer *peer,
 
 bool soak_member_signal(soak_member *m, lm_ms now, unsigned padding)
 {
-    unsigned start = soak_draw(m->random, SOAK_ROOMS);
+    unsigned start = seeded_draw(m->random, SOAK_ROOMS);
     for (unsigned i = 0; i < SOAK_ROOMS; i++) {
         unsigned number = (start + i) % SOAK_ROOMS;
         soak_room *room = &m->rooms[number];
         if (!room->in || room->peer_count == 0)
             continue;
-        soak_peer *peer = &room->peers[soak_draw(m->random, room->peer_count)];
+        soak_peer *peer = &room->peers[seeded_draw(m->random, room->peer_count)];
         if (!peer->here)
             continue;
         signal_to(m, now, number, peer, 0, padding < SIGNAL_MAX ? padding : SIGNAL_MAX);
@@ -295,4 +288,28 @@ bool soak_member_is_whole(const soak_member *m, uint32_t marker)
                 return false;
     }
     return true;
+}
+
+void soak_member_check_whole(soak_member *m, uint32_t marker)
+{
+    if (soak_member_is_whole(m, marker))
+        return;
+    if (m->client == NULL || !m->welcome)
+        fault(m, "it was not welcomed", m->client == NULL ? "away" : "waiting");
+    for (unsigned i = 0; i < SOAK_ROOMS; i++) {
+        const soak_room *room = &m->rooms[i];
+        char text[160];
+        if (room->wanted != room->in) {
+            snprintf(text, sizeof text, "%u", i);
+            fault(m, "it is not in a room that it wants, or in one that it does not", text);
+        }
+        for (unsigned p = 0; p < room->peer_count; p++) {
+            const soak_peer *peer = &room->peers[p];
+            if (!peer->here || peer->marker == marker)
+                continue;
+            snprintf(text, sizeof text, "%s, session %u, room %u, next signal %u", peer->id,
+                     (unsigned)peer->serial, i, (unsigned)peer->next);
+            fault(m, "it has not heard the last of a peer that it sees", text);
+        }
+    }
 }

@@ -38,7 +38,7 @@ typedef struct soak_room {
 } soak_room;
 
 typedef struct soak_totals {
-    uint64_t sessions, opened, refused, signals_sent, signals_heard, markers_heard, gone_peers, faults;
+    uint64_t sessions, opened, refused, moves, signals_sent, signals_heard, markers_heard, gone_peers, faults;
 } soak_totals;
 
 typedef struct soak_member {
@@ -54,9 +54,6 @@ typedef struct soak_member {
     soak_totals *totals;
     uint64_t *random;
 } soak_member;
-
-/* A pseudo-random number below `below`. */
-uint32_t soak_draw(uint64_t *random, uint32_t below);
 
 /* Starts a session with a relay, from an address. */
 void soak_member_come(soak_member *member, const test_client_config *config);
@@ -79,5 +76,8 @@ void soak_member_mark(soak_member *member, lm_ms now, uint32_t marker);
 
 /* True when it is in all rooms that it wants, and has the marker of everybody whom it sees there. */
 bool soak_member_is_whole(const soak_member *member, uint32_t marker);
+
+/* Says and counts what it lacks if it is not. */
+void soak_member_check_whole(soak_member *member, uint32_t marker);
 
 #endif
