@@ -4,8 +4,10 @@
 #   sh test/run.sh              everything
 #   sh test/run.sh PART...      some parts: unit fuzz soak asan client daemon memory floods e2e debian13
 #   sh test/run.sh fuzz SECONDS fuzzes each target with libFuzzer for so long, instead of replaying its seeds
+#   sh test/run.sh soak SECONDS soaks a real relay for about so long, instead of 110 s; so does LM_SOAK_SECONDS=SECONDS
 #
-# LM_OFFLINE=1 leaves out the installing. LM_SCREENSHOTS=DIR keeps screenshots of the demo page.
+# LM_OFFLINE=1 leaves out the installing. LM_SOAK_SEED=N repeats what a soak drew from that seed, which it prints.
+# LM_SCREENSHOTS=DIR keeps screenshots of the demo page.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -118,12 +120,12 @@ part_unit() {
 
 part_fuzz() {
     need_build
-    if [ -n "${fuzz_seconds:-}" ]; then
+    if [ -n "${seconds:-}" ]; then
         need_clang
         need xxd
         build fuzz
-        say "fuzzing each target for $fuzz_seconds s"
-        tally fuzz sh test/fuzz/run.sh build/fuzz "$fuzz_seconds"
+        say "fuzzing each target for $seconds s"
+        tally fuzz sh test/fuzz/run.sh build/fuzz "$seconds"
         return
     fi
     build dev
@@ -136,6 +138,10 @@ part_soak() {
     build dev
     say "soak: 200 clients against a relay on virtual time"
     tally soak ctest --preset dev -L '^soak$'
+    build release
+    say "soak: 200 clients against a real relay for some ${seconds:-${LM_SOAK_SECONDS:-110}} s"
+    tally soak env LM_SOAK_SECONDS="${seconds:-${LM_SOAK_SECONDS:-110}}" \
+        sh test/soak/real.sh build/release/lumamesh-relay build/dev/test/soak/lumamesh-soak
 }
 
 part_asan() {
@@ -195,12 +201,12 @@ part_debian13() {
 }
 
 parts=
-fuzz_seconds=
+seconds=
 for arg in "$@"; do
     case $arg in
     unit | fuzz | soak | asan | client | daemon | memory | floods | e2e | debian13) parts="$parts $arg" ;;
-    *[!0-9]* | '') echo "usage: sh test/run.sh [${parts_all}] (fuzz may be followed by seconds)" >&2; exit 2 ;;
-    *) fuzz_seconds=$arg ;;
+    *[!0-9]* | '') echo "usage: sh test/run.sh [${parts_all}] (fuzz and soak may be followed by seconds)" >&2; exit 2 ;;
+    *) seconds=$arg ;;
     esac
 done
 for part in ${parts:-$parts_all}; do

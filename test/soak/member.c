@@ -16,7 +16,7 @@ static void fault(soak_member *m, const char *what, const char *text)
 {
     m->totals->faults++;
     if (m->totals->faults <= 20)
-        fprintf(stderr, "soak: member %u, session %u: %s: %.300s\n", m->number, (unsigned)m->serial, what,
+        fprintf(stderr, "soak: member %u, session %u: %s: %.80s\n", m->number, (unsigned)m->serial, what,
                 text);
 }
 
@@ -232,7 +232,7 @@ void soak_member_toggle(soak_member *m, lm_ms now, unsigned number)
     room->peer_count = 0;
 }
 
-static void signal_to(soak_member *m, lm_ms now, unsigned room, soak_peer *peer, uint32_t marker,
+static bool signal_to(soak_member *m, lm_ms now, unsigned room, soak_peer *peer, uint32_t marker,
                       unsigned padding)
 {
     static char text[SIGNAL_MAX + 512];
@@ -241,13 +241,11 @@ static void signal_to(soak_member *m, lm_ms now, unsigned room, soak_peer *peer,
                        peer->id, (unsigned)m->serial, (unsigned)peer->sent, (unsigned)marker);
     memset(text + len, 'x', padding);
     strcpy(text + len + padding, "\"}");
-    if (!send_text(m, now, text)) {
-        if (marker != 0)
-            fault(m, "cannot send", "a marker");
-        return;
-    }
+    if (!send_text(m, now, text))
+        return false;
     peer->sent++;
     m->totals->signals_sent++;
+    return true;
 }
 
 bool soak_member_signal(soak_member *m, lm_ms now, unsigned padding)
@@ -267,22 +265,35 @@ bool soak_member_signal(soak_member *m, lm_ms now, unsigned padding)
     return false;
 }
 
+static void mark_peer(soak_member *m, lm_ms now, unsigned room, soak_peer *peer, uint32_t marker)
+{
+    if (peer->here && peer->marked != marker && signal_to(m, now, room, peer, marker, 0))
+        peer->marked = marker;
+}
+
 void soak_member_mark(soak_member *m, lm_ms now, uint32_t marker)
 {
     for (unsigned i = 0; i < SOAK_ROOMS; i++)
         for (unsigned p = 0; m->rooms[i].in && p < m->rooms[i].peer_count; p++)
-            if (m->rooms[i].peers[p].here)
-                signal_to(m, now, i, &m->rooms[i].peers[p], marker, 0);
+            mark_peer(m, now, i, &m->rooms[i].peers[p], marker);
+}
+
+bool soak_member_is_settled(const soak_member *m)
+{
+    if (m->client == NULL || !m->welcome)
+        return false;
+    for (unsigned i = 0; i < SOAK_ROOMS; i++)
+        if (m->rooms[i].wanted != m->rooms[i].in)
+            return false;
+    return true;
 }
 
 bool soak_member_is_whole(const soak_member *m, uint32_t marker)
 {
-    if (m->client == NULL || !m->welcome)
+    if (!soak_member_is_settled(m))
         return false;
     for (unsigned i = 0; i < SOAK_ROOMS; i++) {
         const soak_room *room = &m->rooms[i];
-        if (room->wanted != room->in)
-            return false;
         for (unsigned p = 0; p < room->peer_count; p++)
             if (room->peers[p].here && room->peers[p].marker != marker)
                 return false;

@@ -28,6 +28,7 @@ typedef struct soak_peer {
     uint32_t next;   /* number of its next signal */
     bool was_there;  /* when we came: its numbers may start anywhere */
     uint32_t marker; /* of the last "end" that it sent */
+    uint32_t marked; /* with the last "end" that we sent it */
 } soak_peer;
 
 typedef struct soak_room {
@@ -71,10 +72,13 @@ void soak_member_toggle(soak_member *member, lm_ms now, unsigned room);
 /* Sends a signal with `padding` bytes more to one that it sees; false if it sees nobody. */
 bool soak_member_signal(soak_member *member, lm_ms now, unsigned padding);
 
-/* Sends everybody whom it sees a signal that ends with this marker, which is not 0. */
+/* Sends everybody whom it sees a signal with this marker, which is not 0, but to each only once. */
 void soak_member_mark(soak_member *member, lm_ms now, uint32_t marker);
 
-/* True when it is in all rooms that it wants, and has the marker of everybody whom it sees there. */
+/* True when it is welcome, and in all rooms that it wants and in no other. */
+bool soak_member_is_settled(const soak_member *member);
+
+/* True when it is that, and has the marker of everybody whom it sees there. */
 bool soak_member_is_whole(const soak_member *member, uint32_t marker);
 
 /* Says and counts what it lacks if it is not. */

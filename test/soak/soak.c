@@ -12,13 +12,15 @@
 #define LOSS 20 /* of 1,000 */
 #define DUPLICATE 20
 #define REORDER 30
-#define DELAY 15           /* ms one way */
-#define MARKER_LIMIT 60000 /* ms for everybody to be heard by everybody */
-#define STEP 5             /* ms at the most from one look at the members to the next */
+#define DELAY 15            /* ms one way */
+#define MARKER_LIMIT 60000  /* ms for everybody to be heard by everybody */
+#define SETTLED_LIMIT 30000 /* ms for everybody to be in their rooms */
+#define STEP 5              /* ms at the most from one look at the members to the next */
 
 struct soak {
     soak_config config;
     soak_relay relay;
+    unsigned clients; /* of this round */
     uint64_t random;
     lm_ms now;
     lm_ms check; /* when this round is checked */
@@ -55,7 +57,7 @@ void soak_fault(soak *s, const char *format, ...)
 static soak_member *member_at(soak *s, const lm_addr *addr)
 {
     unsigned number = (unsigned)addr->ip[2] << 8 | addr->ip[3];
-    return number < s->config.clients ? &s->members[number] : NULL;
+    return number < s->clients ? &s->members[number] : NULL;
 }
 
 static void take_address(soak *s, soak_member *m, uint8_t second)
@@ -107,7 +109,7 @@ void soak_hear(soak *s, lm_ms now, const lm_dgram *d)
 void soak_settle(soak *s, lm_ms now)
 {
     s->now = now;
-    for (unsigned i = 0; i < s->config.clients; i++)
+    for (unsigned i = 0; i < s->clients; i++)
         if (s->members[i].client != NULL)
             settle_member(s, &s->members[i]);
 }
@@ -127,14 +129,11 @@ static void land(soak *s, const lm_dgram *d)
 
 /* --- what members do --- */
 
-/*
- * One in four comes as somebody else. The relay may not know yet that who it was has gone, and there must be
- * time for it to find out before all who seem to be there are asked for.
- */
+/* One in four comes as somebody else. */
 static void come(soak *s, soak_member *m)
 {
     lm_random random = seeded_random(&s->random);
-    if (seeded_draw(&s->random, 4) == 0 && s->now + s->config.give_up <= s->check)
+    if (seeded_draw(&s->random, 4) == 0)
         lm_random_fill(&random, m->key, sizeof m->key);
     take_address(s, m, 1);
     soak_member_come(m, &(test_client_config){.relay_ufrag = s->relay.ufrag,
@@ -146,6 +145,13 @@ static void come(soak *s, soak_member *m)
                                               .random = random});
 }
 
+/* Only while there is time for the relay to give it up: at the check all who seem to be there are asked for.
+ */
+static bool may_fall_silent(const soak *s)
+{
+    return s->now + s->config.give_up <= s->check;
+}
+
 static void act(soak *s, soak_member *m)
 {
     unsigned dice = seeded_draw(&s->random, 1000);
@@ -155,7 +161,7 @@ static void act(soak *s, soak_member *m)
     } else if (s->churning && dice < 3) { /* a page is closed */
         test_client_close(m->client, s->now);
         forget(s, m, 5000);
-    } else if (s->churning && dice < 6) { /* a tab is closed: without a word, for a while */
+    } else if (s->churning && dice < 6 && may_fall_silent(s)) { /* a tab is closed: without a word */
         forget(s, m, s->config.silence);
     } else if (s->churning && dice < 10) {
         leave_address(s, m);
@@ -180,7 +186,7 @@ static void turn(soak *s)
         land(s, &f->dgram);
         free(f);
     }
-    for (unsigned i = 0; i < s->config.clients; i++) {
+    for (unsigned i = 0; i < s->clients; i++) {
         soak_member *m = &s->members[i];
         if (m->client != NULL && test_client_next_timeout(m->client) <= s->now) {
             test_client_timeout(m->client, s->now);
@@ -202,30 +208,46 @@ static void run(soak *s, lm_ms ms)
 static unsigned unwhole(const soak *s, uint32_t marker)
 {
     unsigned count = 0;
-    for (unsigned i = 0; i < s->config.clients; i++)
+    for (unsigned i = 0; i < s->clients; i++)
         count += !soak_member_is_whole(&s->members[i], marker);
     return count;
 }
 
-/* All who are there say so to everybody, and everybody must hear it. */
+static bool all_are_settled(const soak *s)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < s->clients; i++)
+        count += soak_member_is_settled(&s->members[i]);
+    return count == s->clients;
+}
+
+/*
+ * All who are there say so to everybody, and everybody must hear it. Nobody may be on the way in: who comes
+ * back takes the place over that it had, and what was sent to the session before is not for it.
+ */
 static void check_all_are_heard(soak *s, uint32_t marker)
 {
-    for (unsigned i = 0; i < s->config.clients; i++) {
+    for (lm_ms end = s->now + SETTLED_LIMIT; s->now < end && !all_are_settled(s);)
+        run(s, 100);
+    for (unsigned i = 0; i < s->clients; i++) {
         if (s->members[i].client == NULL)
             soak_fault(s, "member %u is away though nobody is to be", i);
-        else
-            soak_member_mark(&s->members[i], s->now, marker);
-        drain_member(s, &s->members[i]);
     }
-    for (lm_ms end = s->now + MARKER_LIMIT; s->now < end && unwhole(s, marker) > 0;)
+    lm_ms end = s->now + MARKER_LIMIT;
+    do {
+        for (unsigned i = 0; i < s->clients; i++) { /* one may not have heard of another yet */
+            soak_member_mark(&s->members[i], s->now, marker);
+            drain_member(s, &s->members[i]);
+        }
         run(s, 100);
-    for (unsigned i = 0; i < s->config.clients; i++)
+    } while (s->now < end && unwhole(s, marker) > 0);
+    for (unsigned i = 0; i < s->clients; i++)
         soak_member_check_whole(&s->members[i], marker);
 }
 
 static void everybody_leaves(soak *s)
 {
-    for (unsigned i = 0; i < s->config.clients; i++) {
+    for (unsigned i = 0; i < s->clients; i++) {
         soak_member *m = &s->members[i];
         if (m->client != NULL) {
             test_client_close(m->client, s->now);
@@ -236,22 +258,26 @@ static void everybody_leaves(soak *s)
     run(s, s->config.gone);
 }
 
-void soak_play(soak *s, unsigned round, unsigned seconds)
+void soak_play(soak *s, lm_ms now, unsigned round, unsigned clients, unsigned seconds)
 {
     lm_ms churn = (lm_ms)seconds * 1000;
-    for (unsigned i = 0; i < s->config.clients; i++)
+    s->now = now;
+    s->clients = clients;
+    for (unsigned i = 0; i < s->clients; i++)
         s->next_act[i] = s->now + seeded_draw(&s->random, 5000);
     s->check = s->now + churn + s->config.calm;
     s->churning = true;
+    s->relay.begin(s->relay.ctx, round, SOAK_FIRST_HALF);
     run(s, churn / 2);
-    if (s->relay.halfway != NULL)
-        s->relay.halfway(s->relay.ctx, round);
+    s->relay.begin(s->relay.ctx, round, SOAK_SECOND_HALF);
     run(s, churn - churn / 2);
     s->churning = false;
-    for (unsigned i = 0; i < s->config.clients; i++) /* who is away comes back */
+    for (unsigned i = 0; i < s->clients; i++) /* who is away comes back */
         s->next_act[i] = lm_ms_min(s->next_act[i], s->now + seeded_draw(&s->random, 2000));
+    s->relay.begin(s->relay.ctx, round, SOAK_CHECK);
     run(s, s->config.calm);
     check_all_are_heard(s, round + 1);
+    s->relay.begin(s->relay.ctx, round, SOAK_LEAVING);
     everybody_leaves(s);
 }
 
@@ -293,10 +319,10 @@ bool soak_config_read(soak_config *config, int argc, char **argv)
     }
     if (optind < argc)
         config->blob = argv[optind++];
-    return optind == argc && config->clients <= SOAK_CLIENTS_MAX;
+    return optind == argc && config->clients <= SOAK_CLIENTS_MAX && config->warm_up <= SOAK_CLIENTS_MAX;
 }
 
-soak *soak_create(const soak_config *config, const soak_relay *relay, lm_ms now)
+soak *soak_create(const soak_config *config, const soak_relay *relay)
 {
     soak *s = calloc(1, sizeof *s);
     soak_must(s != NULL, "out of memory");
@@ -304,10 +330,9 @@ soak *soak_create(const soak_config *config, const soak_relay *relay, lm_ms now)
     s->config = *config;
     s->relay = *relay;
     s->random = config->seed;
-    s->now = now;
     s->network = (test_network){
         .delay = DELAY, .loss = LOSS, .duplicate = DUPLICATE, .reorder = REORDER, .random = &s->random};
-    for (unsigned i = 0; i < config->clients; i++) {
+    for (unsigned i = 0; i < config->clients || i < config->warm_up; i++) {
         soak_member *m = &s->members[i];
         m->number = i;
         m->totals = &s->totals;

@@ -19,6 +19,9 @@
 
 typedef struct soak soak;
 
+/* Of a round: the churn's two halves, then all come and are heard, then they leave. */
+typedef enum soak_part { SOAK_FIRST_HALF, SOAK_SECOND_HALF, SOAK_CHECK, SOAK_LEAVING, SOAK_PARTS } soak_part;
+
 /* A relay, and how datagrams get to it. The texts are borrowed; functions may be NULL where it says so. */
 typedef struct soak_relay {
     const char *ufrag, *pwd;
@@ -38,8 +41,8 @@ typedef struct soak_relay {
      * soak_hear(); when SCTP's timers have run, soak_settle() follows.
      */
     lm_ms (*wait)(void *ctx, lm_ms now, lm_ms until);
-    /* In the middle of a round's churn. May be NULL. */
-    void (*halfway)(void *ctx, unsigned round);
+    /* A part of a round begins. */
+    void (*begin)(void *ctx, unsigned round, soak_part part);
 } soak_relay;
 
 typedef struct soak_config {
@@ -52,7 +55,7 @@ typedef struct soak_config {
     lm_ms give_up;        /* after which the relay has given up who fell silent */
     lm_ms gone;           /* after everybody has left */
     const char *blob;     /* argument that is no option, NULL: none was given */
-    unsigned warm_up;     /* seconds of churn in a round before the first */
+    unsigned warm_up;     /* clients of a round that warms up */
     int pid;              /* of the relay, 0: not given */
     bool no_memory_bound; /* its memory is not looked at */
 } soak_config;
@@ -61,11 +64,14 @@ typedef struct soak_config {
 bool soak_config_read(soak_config *config, int argc, char **argv);
 
 /* config and relay are copied. Aborts when memory runs out, as everything here. */
-soak *soak_create(const soak_config *config, const soak_relay *relay, lm_ms now);
+soak *soak_create(const soak_config *config, const soak_relay *relay);
 void soak_destroy(soak *soak);
 
-/* One round, at the end of which everybody has left. It has a number that is not that of another. */
-void soak_play(soak *soak, unsigned round, unsigned seconds);
+/*
+ * One round of so many clients and seconds of churn, at the end of which everybody has left. It has a number
+ * that is not that of another.
+ */
+void soak_play(soak *soak, lm_ms now, unsigned round, unsigned clients, unsigned seconds);
 
 /* For soak_relay.wait: the relay has sent a datagram, as it sees it. */
 void soak_hear(soak *soak, lm_ms now, const lm_dgram *dgram);

@@ -89,10 +89,10 @@ static lm_ms let_time_pass(void *ctx, lm_ms now, lm_ms until)
     return w->now;
 }
 
-static void restart(void *ctx, unsigned round)
+static void restart(void *ctx, unsigned round, soak_part part)
 {
     world *w = ctx;
-    if (round > 0) /* then its memory is watched */
+    if (round > 0 || part != SOAK_SECOND_HALF) /* later its memory is watched */
         return;
     lm_relay_destroy(w->relay);
     start_relay(w);
@@ -147,11 +147,11 @@ int main(int argc, char **argv)
                         .ctx = &w,
                         .send = give,
                         .wait = let_time_pass,
-                        .halfway = restart};
+                        .begin = restart};
     soak_must(lm_addr_parse(&relay.address, "192.0.2.1:3478") == LM_OK, "no address");
-    w.soak = soak_create(&config, &relay, w.now);
+    w.soak = soak_create(&config, &relay);
     for (unsigned round = 0; round < config.rounds; round++) {
-        soak_play(w.soak, round, config.seconds);
+        soak_play(w.soak, w.now, round, config.clients, config.seconds);
         check_all_have_left(&w);
         size_t bytes = mallinfo2().uordblks;
         soak_print(w.soak, round + 1);
