@@ -29,7 +29,8 @@
 /* How often the wall clock is read again, and memory is looked after, in ms. */
 #define UPKEEP_INTERVAL 5000
 
-/* Memory goes back to the system when so many sessions have ended, and no fewer than there are now. */
+/* Memory goes back to the system when so many sessions have ended, and no fewer than there are now; or all.
+ */
 #define TRIM_SESSIONS 16
 
 struct lm_service {
@@ -73,12 +74,15 @@ static void read_wall_clock(lm_service *s)
 /*
  * A session's memory lies between that of others, and malloc keeps what it once had: after a rush, a small
  * server would go on holding the memory of its busiest minute.
+ * So would one that the last few have left after that, if it waited for more of them.
  */
 static void give_memory_back(lm_service *s)
 {
     const lm_webrtc_stats *stats = lm_relay_get_webrtc_stats(s->relay);
     uint64_t ended = stats->sessions_created - stats->sessions;
-    if (ended - s->ended < TRIM_SESSIONS || ended - s->ended < stats->sessions)
+    if (ended == s->ended)
+        return;
+    if (stats->sessions > 0 && (ended - s->ended < TRIM_SESSIONS || ended - s->ended < stats->sessions))
         return;
 #ifdef __GLIBC__
     malloc_trim(0);
