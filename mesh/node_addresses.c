@@ -34,7 +34,7 @@ static int find_once(const cJSON **found, const cJSON *json, const char *key)
 
 static int read_one(lm_addr *addr, const cJSON *json, const char *key, lm_family family)
 {
-    const cJSON *item;
+    const cJSON *item = NULL;
     int result = find_once(&item, json, key);
     if (result == 1 && (!read_text(addr, item) || addr->family != family))
         return LM_EMALFORMED;
@@ -43,7 +43,7 @@ static int read_one(lm_addr *addr, const cJSON *json, const char *key, lm_family
 
 static int read_alt(lm_node_config *c, const cJSON *json)
 {
-    const cJSON *array, *item;
+    const cJSON *array = NULL, *item;
     int result = find_once(&array, json, "alt");
     if (result != 1)
         return result;

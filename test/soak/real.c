@@ -48,7 +48,9 @@
 #define WARM_UP_SECONDS 8 /* of churn */
 #define LINGER 500        /* ms that a socket stays open for what its member has sent */
 #define LOOK_INTERVAL 250 /* ms from one look at the relay's memory to the next */
-#define SETTLE_LIMIT 40   /* s for the relay to give its memory back: it waits 30 s for who fell silent */
+#define SETTLE_LIMIT                                                                                 \
+    75 /* s for the relay to give its memory back: it waits 30 s for who fell silent, and 60 s for a \
+          tombstone */
 #define DATAGRAM_MAX 2048
 
 typedef struct member_socket {
