@@ -14,18 +14,21 @@
 
 typedef enum lm_family { LM_AF_NONE = 0, LM_AF_INET = 4, LM_AF_INET6 = 6 } lm_family;
 
+/* Streams carry datagrams too: framed (RFC 4571), or as STUN messages and ChannelData one after another. */
+typedef enum lm_transport { LM_UDP = 0, LM_TCP = 1, LM_TLS = 2 } lm_transport;
+
 /* All bytes count for equality and hashing: unused ones are zero. */
 typedef struct lm_addr {
-    uint8_t ip[16]; /* network order; the first 4 bytes for IPv4 */
-    uint16_t port;  /* host order */
-    uint8_t family; /* lm_family */
-    uint8_t zero;   /* padding, always 0 */
+    uint8_t ip[16];    /* network order; the first 4 bytes for IPv4 */
+    uint16_t port;     /* host order */
+    uint8_t family;    /* lm_family */
+    uint8_t transport; /* lm_transport, the same at both ends */
 } lm_addr;
 
 /* Number of bytes of ip that count: 4, 16, or 0 for LM_AF_NONE. */
 size_t lm_addr_ip_len(const lm_addr *addr);
 
-/* Sets *addr from 4 or 16 bytes of address in network order; maps ::ffff:a.b.c.d to IPv4. */
+/* Sets *addr from 4 or 16 bytes of address in network order, transport UDP; maps ::ffff:a.b.c.d to IPv4. */
 void lm_addr_set(lm_addr *addr, const uint8_t *ip, size_t ip_len, uint16_t port);
 
 /* Parses an IPv4 or IPv6 address without port or brackets. LM_EINVAL if it is none. */
