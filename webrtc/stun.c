@@ -9,7 +9,6 @@
 /* RFC 8489 section 14.7: "XOR'ed with the 32-bit value 0x5354554e" ("STUN"). */
 #define FINGERPRINT_XOR 0x5354554Eu
 #define FINGERPRINT_ATTRIBUTE_LEN 8
-#define INTEGRITY_ATTRIBUTE_LEN (4 + LM_STUN_INTEGRITY_LEN)
 
 /* CRC-32 of ISO 3309, as ITU-T V.42 has it; nibble by nibble, since the messages are short. */
 static uint32_t crc32(const uint8_t *data, size_t len)
@@ -28,16 +27,16 @@ static uint32_t crc32(const uint8_t *data, size_t len)
 }
 
 /*
- * HMAC-SHA1 over the message up to `covered` bytes, with the header's length field as if the message ended
- * `tail` bytes later: RFC 8489 section 14.5 has the length count the integrity attribute itself, but nothing
- * behind it.
+ * HMAC over the message up to `covered` bytes, with the header's length field as if the message ended with an
+ * integrity attribute of value_len bytes after them: RFC 8489 section 14.5 has the length count the attribute
+ * itself, but nothing behind it. mac gets the hash's whole length.
  */
-static int integrity(const uint8_t *bytes, size_t covered, const char *password,
-                     uint8_t mac[LM_STUN_INTEGRITY_LEN])
+static int integrity(mbedtls_md_type_t hash, const uint8_t *bytes, size_t covered, size_t value_len,
+                     const uint8_t *key, size_t key_len, uint8_t *mac)
 {
-    const mbedtls_md_info_t *sha1 = mbedtls_md_info_from_type(MBEDTLS_MD_SHA1);
+    const mbedtls_md_info_t *info = mbedtls_md_info_from_type(hash);
     uint8_t header[LM_STUN_HEADER_LEN];
-    size_t length = covered + INTEGRITY_ATTRIBUTE_LEN - LM_STUN_HEADER_LEN;
+    size_t length = covered + 4 + value_len - LM_STUN_HEADER_LEN;
     mbedtls_md_context_t md;
     int failed;
 
@@ -46,8 +45,8 @@ static int integrity(const uint8_t *bytes, size_t covered, const char *password,
     header[3] = (uint8_t)length;
 
     mbedtls_md_init(&md);
-    failed = sha1 == NULL || mbedtls_md_setup(&md, sha1, 1) != 0 ||
-             mbedtls_md_hmac_starts(&md, (const uint8_t *)password, strlen(password)) != 0 ||
+    failed = info == NULL || mbedtls_md_setup(&md, info, 1) != 0 ||
+             mbedtls_md_hmac_starts(&md, key, key_len) != 0 ||
              mbedtls_md_hmac_update(&md, header, sizeof header) != 0 ||
              mbedtls_md_hmac_update(&md, bytes + sizeof header, covered - sizeof header) != 0 ||
              mbedtls_md_hmac_finish(&md, mac) != 0;
@@ -69,6 +68,10 @@ static bool take_attribute(lm_stun_msg *msg, uint16_t type, const uint8_t *value
     case LM_STUN_MESSAGE_INTEGRITY:
         msg->integrity = value;
         return len == LM_STUN_INTEGRITY_LEN;
+    case LM_STUN_MESSAGE_INTEGRITY_SHA256:
+        msg->integrity_sha256 = value;
+        msg->integrity_sha256_len = len;
+        return len >= LM_STUN_SHA256_MIN && len <= LM_STUN_SHA256_LEN && len % 4 == 0;
     case LM_STUN_ERROR_CODE:
         msg->error = value;
         return len >= 4;
@@ -90,13 +93,20 @@ static bool take_attribute(lm_stun_msg *msg, uint16_t type, const uint8_t *value
         return len == 8;
     case LM_STUN_MAPPED_ADDRESS:
     case LM_STUN_UNKNOWN_ATTRIBUTES:
-    case LM_STUN_MESSAGE_INTEGRITY_SHA256:
         return true; /* known, of no use in a Binding request */
     default:
         if (type < 0x8000 && msg->unknown_count < LM_STUN_UNKNOWN_MAX)
             msg->unknown[msg->unknown_count++] = type;
         return true;
     }
+}
+
+/* True when an attribute counts although an integrity attribute is before it (RFC 8489 section 14.5). */
+static bool counts(const lm_stun_msg *msg, uint16_t type)
+{
+    if (msg->integrity_sha256 != NULL)
+        return false;
+    return msg->integrity == NULL || type == LM_STUN_MESSAGE_INTEGRITY_SHA256;
 }
 
 int lm_stun_parse(lm_stun_msg *msg, const uint8_t *data, size_t len)
@@ -131,7 +141,8 @@ int lm_stun_parse(lm_stun_msg *msg, const uint8_t *data, size_t len)
             if (value_len != 4 || lm_reader_left(&r) != 0 ||
                 lm_read_u32(&f) != (crc32(data, offset) ^ FINGERPRINT_XOR))
                 return LM_EMALFORMED;
-        } else if (m.integrity == NULL && !take_attribute(&m, attribute, value, value_len)) {
+            m.fingerprint = true;
+        } else if (counts(&m, attribute) && !take_attribute(&m, attribute, value, value_len)) {
             return LM_EMALFORMED;
         }
     }
@@ -139,15 +150,57 @@ int lm_stun_parse(lm_stun_msg *msg, const uint8_t *data, size_t len)
     return LM_OK;
 }
 
-int lm_stun_check_integrity(const lm_stun_msg *msg, const char *password)
+lm_stun_attributes lm_stun_attributes_of(const lm_stun_msg *msg)
 {
-    uint8_t mac[LM_STUN_INTEGRITY_LEN];
-    if (msg->integrity == NULL)
+    const uint8_t *start = msg->bytes + LM_STUN_HEADER_LEN, *end = msg->bytes + msg->len;
+    if (msg->integrity != NULL)
+        end = msg->integrity - 4;
+    else if (msg->integrity_sha256 != NULL)
+        end = msg->integrity_sha256 - 4;
+    else if (msg->fingerprint)
+        end -= FINGERPRINT_ATTRIBUTE_LEN;
+    return (lm_stun_attributes){.r = lm_reader_init(start, (size_t)(end - start))};
+}
+
+bool lm_stun_next_attribute(lm_stun_attributes *attributes, lm_stun_attribute *attribute)
+{
+    lm_reader *r = &attributes->r;
+    if (lm_reader_left(r) == 0)
+        return false;
+    attribute->type = lm_read_u16(r);
+    attribute->len = lm_read_u16(r);
+    attribute->value = lm_read_bytes(r, attribute->len);
+    lm_read_bytes(r, (4 - attribute->len % 4) % 4);
+    return true;
+}
+
+/* Compares an integrity attribute's value, which may be NULL and may be cut, with what it has to be. */
+static int check(const lm_stun_msg *msg, mbedtls_md_type_t hash, const uint8_t *value, size_t value_len,
+                 const uint8_t *key, size_t key_len)
+{
+    uint8_t mac[LM_STUN_SHA256_LEN];
+    if (value == NULL)
         return LM_EAUTH;
-    int error = integrity(msg->bytes, (size_t)(msg->integrity - 4 - msg->bytes), password, mac);
+    size_t covered = (size_t)(value - 4 - msg->bytes);
+    int error = integrity(hash, msg->bytes, covered, value_len, key, key_len, mac);
     if (error != LM_OK)
         return error;
-    return sodium_memcmp(mac, msg->integrity, sizeof mac) == 0 ? LM_OK : LM_EAUTH;
+    return sodium_memcmp(mac, value, value_len) == 0 ? LM_OK : LM_EAUTH;
+}
+
+int lm_stun_check_integrity_key(const lm_stun_msg *msg, const uint8_t *key, size_t key_len)
+{
+    return check(msg, MBEDTLS_MD_SHA1, msg->integrity, LM_STUN_INTEGRITY_LEN, key, key_len);
+}
+
+int lm_stun_check_integrity(const lm_stun_msg *msg, const char *password)
+{
+    return lm_stun_check_integrity_key(msg, (const uint8_t *)password, strlen(password));
+}
+
+int lm_stun_check_integrity_sha256(const lm_stun_msg *msg, const uint8_t *key, size_t key_len)
+{
+    return check(msg, MBEDTLS_MD_SHA256, msg->integrity_sha256, msg->integrity_sha256_len, key, key_len);
 }
 
 /* XORs the address bytes with cookie and transaction id, both ways (RFC 8489 section 14.2). */
@@ -157,11 +210,9 @@ static void xor_ip(uint8_t *ip, size_t len, const uint8_t *transaction)
         ip[i] ^= i < 4 ? (uint8_t)(LM_STUN_COOKIE >> (24 - 8 * i)) : transaction[i - 4];
 }
 
-int lm_stun_mapped_address(const lm_stun_msg *msg, lm_addr *addr)
+int lm_stun_xor_address(const lm_stun_msg *msg, const uint8_t *bytes, size_t len, lm_addr *addr)
 {
-    if (msg->mapped == NULL)
-        return LM_ENOTFOUND;
-    lm_reader r = lm_reader_init(msg->mapped, msg->mapped_len);
+    lm_reader r = lm_reader_init(bytes, len);
     lm_read_u8(&r);
     uint8_t family = lm_read_u8(&r);
     uint16_t port = lm_read_u16(&r) ^ (uint16_t)(LM_STUN_COOKIE >> 16);
@@ -174,6 +225,11 @@ int lm_stun_mapped_address(const lm_stun_msg *msg, lm_addr *addr)
     xor_ip(ip, ip_len, msg->transaction);
     lm_addr_set(addr, ip, ip_len, port);
     return LM_OK;
+}
+
+int lm_stun_mapped_address(const lm_stun_msg *msg, lm_addr *addr)
+{
+    return msg->mapped == NULL ? LM_ENOTFOUND : lm_stun_xor_address(msg, msg->mapped, msg->mapped_len, addr);
 }
 
 unsigned lm_stun_error_number(const lm_stun_msg *msg)
@@ -246,14 +302,30 @@ static void set_length(lm_stun_builder *b, size_t more)
     b->w.start[3] = (uint8_t)length;
 }
 
-void lm_stun_add_integrity(lm_stun_builder *b, const char *password)
+static void add_integrity(lm_stun_builder *b, mbedtls_md_type_t hash, uint16_t type, size_t value_len,
+                          const uint8_t *key, size_t key_len)
 {
-    uint8_t mac[LM_STUN_INTEGRITY_LEN];
-    if (b->w.failed || integrity(b->w.start, b->w.len, password, mac) != LM_OK) {
+    uint8_t mac[LM_STUN_SHA256_LEN];
+    if (b->w.failed || integrity(hash, b->w.start, b->w.len, value_len, key, key_len, mac) != LM_OK) {
         b->w.failed = true;
         return;
     }
-    lm_stun_add(b, LM_STUN_MESSAGE_INTEGRITY, mac, sizeof mac);
+    lm_stun_add(b, type, mac, value_len);
+}
+
+void lm_stun_add_integrity_key(lm_stun_builder *b, const uint8_t *key, size_t key_len)
+{
+    add_integrity(b, MBEDTLS_MD_SHA1, LM_STUN_MESSAGE_INTEGRITY, LM_STUN_INTEGRITY_LEN, key, key_len);
+}
+
+void lm_stun_add_integrity(lm_stun_builder *b, const char *password)
+{
+    lm_stun_add_integrity_key(b, (const uint8_t *)password, strlen(password));
+}
+
+void lm_stun_add_integrity_sha256(lm_stun_builder *b, const uint8_t *key, size_t key_len)
+{
+    add_integrity(b, MBEDTLS_MD_SHA256, LM_STUN_MESSAGE_INTEGRITY_SHA256, LM_STUN_SHA256_LEN, key, key_len);
 }
 
 int lm_stun_finish(lm_stun_builder *b)
@@ -263,4 +335,12 @@ int lm_stun_finish(lm_stun_builder *b)
     set_length(b, FINGERPRINT_ATTRIBUTE_LEN);
     lm_stun_add_uint(b, LM_STUN_FINGERPRINT, crc32(b->w.start, b->w.len) ^ FINGERPRINT_XOR, 4);
     return b->w.failed ? LM_ETOOBIG : (int)b->w.len;
+}
+
+int lm_stun_finish_plain(lm_stun_builder *b)
+{
+    if (b->w.failed)
+        return LM_ETOOBIG;
+    set_length(b, 0);
+    return (int)b->w.len;
 }

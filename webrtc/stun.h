@@ -26,7 +26,9 @@
 #define LM_STUN_COOKIE 0x2112A442u
 #define LM_STUN_TRANSACTION_LEN 12
 #define LM_STUN_INTEGRITY_LEN 20 /* HMAC-SHA1 */
-#define LM_STUN_BINDING 0x001    /* the method */
+#define LM_STUN_SHA256_LEN 32    /* HMAC-SHA256; messages may cut it down to 16 (RFC 8489 section 14.6) */
+#define LM_STUN_SHA256_MIN 16
+#define LM_STUN_BINDING 0x001 /* the method */
 
 /* Largest message built here: answers of the relay, all of known attributes. */
 #define LM_STUN_ANSWER_MAX 256
@@ -51,6 +53,8 @@ enum {
     LM_STUN_MESSAGE_INTEGRITY = 0x0008,
     LM_STUN_ERROR_CODE = 0x0009,
     LM_STUN_UNKNOWN_ATTRIBUTES = 0x000A,
+    LM_STUN_REALM = 0x0014,
+    LM_STUN_NONCE = 0x0015,
     LM_STUN_MESSAGE_INTEGRITY_SHA256 = 0x001C,
     LM_STUN_XOR_MAPPED_ADDRESS = 0x0020,
     LM_STUN_PRIORITY = 0x0024,      /* RFC 8445 section 16.1 */
@@ -70,9 +74,12 @@ typedef struct lm_stun_msg {
     const uint8_t *transaction; /* LM_STUN_TRANSACTION_LEN */
     const uint8_t *username;
     size_t username_len;
-    const uint8_t *integrity; /* value of MESSAGE-INTEGRITY */
-    const uint8_t *error;     /* value of ERROR-CODE, at least 4 bytes */
-    const uint8_t *mapped;    /* value of XOR-MAPPED-ADDRESS */
+    const uint8_t *integrity;        /* value of MESSAGE-INTEGRITY */
+    const uint8_t *integrity_sha256; /* value of MESSAGE-INTEGRITY-SHA256 */
+    size_t integrity_sha256_len;     /* LM_STUN_SHA256_MIN to LM_STUN_SHA256_LEN */
+    bool fingerprint;                /* it has one, and that is right */
+    const uint8_t *error;            /* value of ERROR-CODE, at least 4 bytes */
+    const uint8_t *mapped;           /* value of XOR-MAPPED-ADDRESS */
     size_t mapped_len;
     uint32_t priority;
     uint64_t tie_breaker; /* of ICE-CONTROLLING or ICE-CONTROLLED */
@@ -84,11 +91,29 @@ typedef struct lm_stun_msg {
 } lm_stun_msg;
 
 /*
- * Parses a whole message (RFC 8489 sections 5 and 14). Attributes after MESSAGE-INTEGRITY other than
- * FINGERPRINT are ignored (section 14.5); a FINGERPRINT that is there must be last and right (section 14.7).
+ * Parses a whole message (RFC 8489 sections 5 and 14). Attributes after MESSAGE-INTEGRITY are ignored but for
+ * MESSAGE-INTEGRITY-SHA256, and after that all but FINGERPRINT (sections 14.5, 14.6); a FINGERPRINT that is
+ * there must be last and right (section 14.7). Of an attribute that is there twice the last one counts.
  * LM_EMALFORMED.
  */
 int lm_stun_parse(lm_stun_msg *msg, const uint8_t *data, size_t len);
+
+/* An attribute as it lies in its message. */
+typedef struct lm_stun_attribute {
+    uint16_t type;
+    const uint8_t *value;
+    size_t len; /* without padding */
+} lm_stun_attribute;
+
+/* Goes through a parsed message's attributes, without those that are ignored, integrities and FINGERPRINT. */
+typedef struct lm_stun_attributes {
+    lm_reader r;
+} lm_stun_attributes;
+
+lm_stun_attributes lm_stun_attributes_of(const lm_stun_msg *msg);
+
+/* False when there are no more. */
+bool lm_stun_next_attribute(lm_stun_attributes *attributes, lm_stun_attribute *attribute);
 
 /*
  * Checks MESSAGE-INTEGRITY under a short-term credential's password (RFC 8489 section 14.5). LM_EAUTH if it
@@ -96,8 +121,17 @@ int lm_stun_parse(lm_stun_msg *msg, const uint8_t *data, size_t len);
  */
 int lm_stun_check_integrity(const lm_stun_msg *msg, const char *password);
 
+/* The same under the key of a long-term credential (section 9.2.2), which is bytes. */
+int lm_stun_check_integrity_key(const lm_stun_msg *msg, const uint8_t *key, size_t key_len);
+
+/* Checks MESSAGE-INTEGRITY-SHA256 (section 14.6), likewise. */
+int lm_stun_check_integrity_sha256(const lm_stun_msg *msg, const uint8_t *key, size_t key_len);
+
 /* The address in XOR-MAPPED-ADDRESS (RFC 8489 section 14.2). LM_ENOTFOUND, LM_EMALFORMED. */
 int lm_stun_mapped_address(const lm_stun_msg *msg, lm_addr *addr);
+
+/* The address in any attribute of that form. LM_EMALFORMED. */
+int lm_stun_xor_address(const lm_stun_msg *msg, const uint8_t *value, size_t len, lm_addr *addr);
 
 /* The number in ERROR-CODE, 300 to 699; 0 if the message has none that is right. */
 unsigned lm_stun_error_number(const lm_stun_msg *msg);
@@ -118,7 +152,11 @@ void lm_stun_add_xor_address(lm_stun_builder *b, uint16_t type, const lm_addr *a
 /* number 300 to 699 with its reason phrase */
 void lm_stun_add_error(lm_stun_builder *b, unsigned number, const char *reason);
 void lm_stun_add_integrity(lm_stun_builder *b, const char *password);
+void lm_stun_add_integrity_key(lm_stun_builder *b, const uint8_t *key, size_t key_len);
+void lm_stun_add_integrity_sha256(lm_stun_builder *b, const uint8_t *key, size_t key_len);
 /* Adds FINGERPRINT and returns the message's length, LM_ETOOBIG if something did not fit. */
 int lm_stun_finish(lm_stun_builder *b);
+/* The same without FINGERPRINT. */
+int lm_stun_finish_plain(lm_stun_builder *b);
 
 #endif

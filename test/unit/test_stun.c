@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <mbedtls/md.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,7 +72,52 @@ static const uint8_t sample_response6[] = {
     0x80, 0x28, 0x00, 0x04,                                                 /* FINGERPRINT */
     0xC8, 0xFB, 0x0B, 0x4C,
 };
+
+/* RFC 5769 section 2.4, sample request with long-term authentication */
+static const uint8_t sample_long_term[] = {
+    0x00, 0x01, 0x00, 0x60,                                                 /* Binding request */
+    0x21, 0x12, 0xA4, 0x42,                                                 /* magic cookie */
+    0x78, 0xAD, 0x34, 0x33, 0xC6, 0xAD, 0x72, 0xC0, 0x29, 0xDA, 0x41, 0x2E, /* transaction id */
+    0x00, 0x06, 0x00, 0x12,                                                 /* USERNAME, 18 bytes */
+    0xE3, 0x83, 0x9E, 0xE3, 0x83, 0x88, 0xE3, 0x83, 0xAA, 0xE3, 0x83, 0x83, /* U+30DE U+30C8 U+30EA ... */
+    0xE3, 0x82, 0xAF, 0xE3, 0x82, 0xB9, 0x00, 0x00,
+    0x00, 0x15, 0x00, 0x1C,                                                 /* NONCE, 28 bytes */
+    'f', '/', '/', '4', '9', '9', 'k', '9', '5', '4', 'd', '6', 'O', 'L',
+    '3', '4', 'o', 'L', '9', 'F', 'S', 'T', 'v', 'y', '6', '4', 's', 'A',
+    0x00, 0x14, 0x00, 0x0B,                                                 /* REALM, 11 bytes */
+    'e', 'x', 'a', 'm', 'p', 'l', 'e', '.', 'o', 'r', 'g', 0x00,
+    0x00, 0x08, 0x00, 0x14,                                                 /* MESSAGE-INTEGRITY */
+    0xF6, 0x70, 0x24, 0x65, 0x6D, 0xD6, 0x4A, 0x3E, 0x02, 0xB8, 0xE0, 0x71, /* HMAC-SHA1 */
+    0x2E, 0x85, 0xC9, 0xA2, 0x8C, 0xA8, 0x96, 0x66,
+};
+
+/* RFC 8489 appendix B.1, with the length that erratum 6268 corrects and its PASSWORD-ALGORITHM */
+static const uint8_t sample_sha256[] = {
+    0x00, 0x01, 0x00, 0x90,                                                 /* Binding request */
+    0x21, 0x12, 0xA4, 0x42,                                                 /* magic cookie */
+    0x78, 0xAD, 0x34, 0x33, 0xC6, 0xAD, 0x72, 0xC0, 0x29, 0xDA, 0x41, 0x2E, /* transaction id */
+    0x00, 0x1E, 0x00, 0x20,                                                 /* USERHASH */
+    0x4A, 0x3C, 0xF3, 0x8F, 0xEF, 0x69, 0x92, 0xBD, 0xA9, 0x52, 0xC6, 0x78, /* SHA-256 */
+    0x04, 0x17, 0xDA, 0x0F, 0x24, 0x81, 0x94, 0x15, 0x56, 0x9E, 0x60, 0xB2,
+    0x05, 0xC4, 0x6E, 0x41, 0x40, 0x7F, 0x17, 0x04,
+    0x00, 0x15, 0x00, 0x29,                                                 /* NONCE, 41 bytes */
+    'o', 'b', 'M', 'a', 't', 'J', 'o', 's', '2', 'A', 'A', 'A', 'C', 'f',
+    '/', '/', '4', '9', '9', 'k', '9', '5', '4', 'd', '6', 'O', 'L', '3',
+    '4', 'o', 'L', '9', 'F', 'S', 'T', 'v', 'y', '6', '4', 's', 'A', 0x00, 0x00, 0x00,
+    0x00, 0x14, 0x00, 0x0B,                                                 /* REALM, 11 bytes */
+    'e', 'x', 'a', 'm', 'p', 'l', 'e', '.', 'o', 'r', 'g', 0x00,
+    0x00, 0x1D, 0x00, 0x04,                                                 /* PASSWORD-ALGORITHM */
+    0x00, 0x02, 0x00, 0x00,                                                 /* SHA-256, no parameters */
+    0x00, 0x1C, 0x00, 0x20,                                                 /* MESSAGE-INTEGRITY-SHA256 */
+    0xB5, 0xC7, 0xBF, 0x00, 0x5B, 0x6C, 0x52, 0xA2, 0x1C, 0x51, 0xC5, 0xE8, /* HMAC-SHA256 */
+    0x92, 0xF8, 0x19, 0x24, 0x13, 0x62, 0x96, 0xCB, 0x92, 0x7C, 0x43, 0x14,
+    0x93, 0x09, 0x27, 0x8C, 0xC6, 0x51, 0x8E, 0x65,
+};
 /* clang-format on */
+
+/* Of both: the user name, and with it what the key of a long-term credential is the hash of. */
+#define MATRIX "\xE3\x83\x9E\xE3\x83\x88\xE3\x83\xAA\xE3\x83\x83\xE3\x82\xAF\xE3\x82\xB9"
+#define MATRIX_CREDENTIAL MATRIX ":example.org:TheMatrIX"
 
 typedef struct capture {
     const char *name;
@@ -469,6 +515,149 @@ static void a_fingerprint_is_last_and_right(void **state)
     assert_int_equal(lm_stun_parse(&msg, buf, 20), LM_OK); /* none at all is allowed */
 }
 
+/* The attribute of this type, which is there. */
+static lm_stun_attribute attribute_of(const lm_stun_msg *msg, uint16_t type)
+{
+    lm_stun_attributes all = lm_stun_attributes_of(msg);
+    lm_stun_attribute a;
+    while (lm_stun_next_attribute(&all, &a)) {
+        if (a.type == type)
+            return a;
+    }
+    fail_msg("no attribute of type %04x", type);
+    return a;
+}
+
+static void hash(mbedtls_md_type_t type, const char *text, uint8_t *out)
+{
+    assert_int_equal(mbedtls_md(mbedtls_md_info_from_type(type), (const uint8_t *)text, strlen(text), out),
+                     0);
+}
+
+static void rfc5769_long_term_request_is_read_verified_and_built(void **state)
+{
+    uint8_t key[16], built[sizeof sample_long_term];
+    lm_stun_msg msg;
+    lm_stun_builder b;
+    (void)state;
+    assert_int_equal(lm_stun_parse(&msg, sample_long_term, sizeof sample_long_term), LM_OK);
+    hash(MBEDTLS_MD_MD5, MATRIX_CREDENTIAL, key);
+    assert_int_equal(lm_stun_check_integrity_key(&msg, key, sizeof key), LM_OK);
+    assert_int_equal(lm_stun_check_integrity_sha256(&msg, key, sizeof key), LM_EAUTH); /* has none */
+    assert_false(msg.fingerprint);
+    key[15] ^= 1;
+    assert_int_equal(lm_stun_check_integrity_key(&msg, key, sizeof key), LM_EAUTH);
+    key[15] ^= 1;
+    lm_stun_attribute nonce = attribute_of(&msg, LM_STUN_NONCE), realm = attribute_of(&msg, LM_STUN_REALM);
+    assert_int_equal(nonce.len, 28);
+    assert_memory_equal(nonce.value, "f//499k954d6OL34oL9FSTvy64sA", 28);
+    assert_int_equal(realm.len, 11);
+
+    lm_stun_begin(&b, built, sizeof built, LM_STUN_BINDING, LM_STUN_REQUEST, msg.transaction);
+    lm_stun_add(&b, LM_STUN_USERNAME, MATRIX, strlen(MATRIX));
+    lm_stun_add(&b, LM_STUN_NONCE, nonce.value, nonce.len);
+    lm_stun_add(&b, LM_STUN_REALM, realm.value, realm.len);
+    lm_stun_add_integrity_key(&b, key, sizeof key);
+    assert_int_equal(lm_stun_finish_plain(&b), sizeof sample_long_term);
+    assert_memory_equal(built, sample_long_term, sizeof built);
+}
+
+static void rfc8489_sha256_request_is_read_verified_and_built(void **state)
+{
+    uint8_t key[32], userhash[32], built[sizeof sample_sha256];
+    lm_stun_msg msg;
+    lm_stun_builder b;
+    (void)state;
+    assert_int_equal(lm_stun_parse(&msg, sample_sha256, sizeof sample_sha256), LM_OK);
+    hash(MBEDTLS_MD_SHA256, MATRIX_CREDENTIAL, key);
+    assert_int_equal(lm_stun_check_integrity_sha256(&msg, key, sizeof key), LM_OK);
+    assert_int_equal(lm_stun_check_integrity_key(&msg, key, sizeof key), LM_EAUTH); /* no SHA-1 there */
+    key[0] ^= 1;
+    assert_int_equal(lm_stun_check_integrity_sha256(&msg, key, sizeof key), LM_EAUTH);
+    key[0] ^= 1;
+    hash(MBEDTLS_MD_SHA256, MATRIX ":example.org", userhash); /* section 14.4 */
+    assert_int_equal(attribute_of(&msg, 0x001E).len, sizeof userhash);
+    assert_memory_equal(attribute_of(&msg, 0x001E).value, userhash, sizeof userhash);
+    assert_int_equal(attribute_of(&msg, LM_STUN_NONCE).len, 41);
+    assert_int_equal(attribute_of(&msg, 0x001D).value[1], 2);
+    assert_int_equal(msg.unknown_count, 4); /* ICE knows none of them */
+
+    lm_stun_begin(&b, built, sizeof built, LM_STUN_BINDING, LM_STUN_REQUEST, msg.transaction);
+    lm_stun_add(&b, 0x001E, userhash, sizeof userhash);
+    lm_stun_add(&b, LM_STUN_NONCE, attribute_of(&msg, LM_STUN_NONCE).value, 41);
+    lm_stun_add(&b, LM_STUN_REALM, "example.org", 11);
+    lm_stun_add_uint(&b, 0x001D, 0x00020000, 4);
+    lm_stun_add_integrity_sha256(&b, key, sizeof key);
+    assert_int_equal(lm_stun_finish_plain(&b), sizeof sample_sha256);
+    assert_memory_equal(built, sample_sha256, sizeof built);
+}
+
+/* Cut to 16, 20 … 32 bytes it is checked under the length that it has (RFC 8489 section 14.6). */
+static void a_cut_sha256_integrity_is_right_under_its_own_length(void **state)
+{
+    static const uint8_t key[] = "key";
+    (void)state;
+    for (size_t len = 4; len <= 40; len += 4) {
+        uint8_t buf[128], mac[32];
+        lm_stun_builder b;
+        lm_stun_msg msg;
+        lm_stun_begin(&b, buf, sizeof buf, LM_STUN_BINDING, LM_STUN_REQUEST, transaction);
+        buf[3] = (uint8_t)(4 + len);
+        assert_int_equal(mbedtls_md_hmac(mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), key, 3, buf, 20, mac),
+                         0);
+        lm_stun_add(&b, LM_STUN_MESSAGE_INTEGRITY_SHA256, mac, len <= 32 ? len : 32);
+        if (len > 32)
+            lm_write_bytes(&b.w, mac, len - 32), buf[23] = (uint8_t)len;
+        int built = lm_stun_finish_plain(&b);
+        bool right = len >= LM_STUN_SHA256_MIN && len <= LM_STUN_SHA256_LEN;
+        assert_int_equal(lm_stun_parse(&msg, buf, (size_t)built), right ? LM_OK : LM_EMALFORMED);
+        if (right) {
+            assert_int_equal(lm_stun_check_integrity_sha256(&msg, key, 3), LM_OK);
+            buf[24] ^= 1;
+            assert_int_equal(lm_stun_check_integrity_sha256(&msg, key, 3), LM_EAUTH);
+        }
+    }
+}
+
+static void attributes_are_gone_through_up_to_the_integrity(void **state)
+{
+    (void)state;
+    for (int variant = 0; variant < 4; variant++) {
+        uint8_t buf[256];
+        lm_stun_builder b;
+        lm_stun_msg msg;
+        lm_stun_attribute a;
+        lm_stun_begin(&b, buf, sizeof buf, 3, LM_STUN_REQUEST, transaction);
+        lm_stun_add(&b, 0x0022, "12345678", 8);
+        lm_stun_add(&b, 0x8001, "x", 1);
+        lm_stun_add(&b, 0x001A, "", 0);
+        if (variant & 1)
+            lm_stun_add_integrity_key(&b, (const uint8_t *)"key", 3);
+        if (variant & 2)
+            lm_stun_add_integrity_sha256(&b, (const uint8_t *)"key", 3);
+        if (variant != 0)
+            lm_stun_add(&b, 0x0018, "behind", 6);
+        int len = lm_stun_finish(&b);
+        assert_int_equal(lm_stun_parse(&msg, buf, (size_t)len), LM_OK);
+        assert_int_equal(lm_stun_check_integrity(&msg, "key"), variant & 1 ? LM_OK : LM_EAUTH);
+        assert_int_equal(lm_stun_check_integrity_sha256(&msg, (const uint8_t *)"key", 3),
+                         variant & 2 ? LM_OK : LM_EAUTH);
+        assert_true(msg.fingerprint);
+        lm_stun_attributes all = lm_stun_attributes_of(&msg);
+        assert_true(lm_stun_next_attribute(&all, &a));
+        assert_int_equal(a.type, 0x0022);
+        assert_int_equal(a.len, 8);
+        assert_memory_equal(a.value, "12345678", 8);
+        assert_true(lm_stun_next_attribute(&all, &a));
+        assert_int_equal(a.type, 0x8001);
+        assert_int_equal(a.len, 1);
+        assert_true(lm_stun_next_attribute(&all, &a));
+        assert_int_equal(a.type, 0x001A);
+        assert_int_equal(a.len, 0);
+        assert_false(lm_stun_next_attribute(&all, &a));
+    }
+}
+
 static void headers_that_are_not_stun_are_malformed(void **state)
 {
     static const uint8_t bare[20] = {HEADER(0x0001, 0)};
@@ -530,6 +719,10 @@ int main(void)
         cmocka_unit_test(unknown_attributes_are_collected_if_they_must_be_understood),
         cmocka_unit_test(the_number_of_attributes_is_limited),
         cmocka_unit_test(a_fingerprint_is_last_and_right),
+        cmocka_unit_test(rfc5769_long_term_request_is_read_verified_and_built),
+        cmocka_unit_test(rfc8489_sha256_request_is_read_verified_and_built),
+        cmocka_unit_test(a_cut_sha256_integrity_is_right_under_its_own_length),
+        cmocka_unit_test(attributes_are_gone_through_up_to_the_integrity),
         cmocka_unit_test(headers_that_are_not_stun_are_malformed),
         cmocka_unit_test(a_buffer_that_is_too_small_is_told_by_finish),
     };
