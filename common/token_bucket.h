@@ -35,16 +35,23 @@ static inline void lm_token_bucket_refill(lm_token_bucket *bucket, uint32_t rate
         bucket->milli_tokens = full;
 }
 
-/* Takes a token if there is one. rate 0 means no limit: always true. */
-static inline bool lm_token_bucket_take(lm_token_bucket *bucket, uint32_t rate, uint32_t burst, lm_ms now)
+/* Takes `count` tokens if there are so many. rate 0 means no limit: always true. */
+static inline bool lm_token_bucket_take_many(lm_token_bucket *bucket, uint32_t count, uint32_t rate,
+                                             uint32_t burst, lm_ms now)
 {
     if (rate == 0)
         return true;
     lm_token_bucket_refill(bucket, rate, burst, now);
-    if (bucket->milli_tokens < 1000)
+    if (bucket->milli_tokens < (uint64_t)count * 1000)
         return false;
-    bucket->milli_tokens -= 1000;
+    bucket->milli_tokens -= (uint64_t)count * 1000;
     return true;
+}
+
+/* Takes a token if there is one. rate 0 means no limit: always true. */
+static inline bool lm_token_bucket_take(lm_token_bucket *bucket, uint32_t rate, uint32_t burst, lm_ms now)
+{
+    return lm_token_bucket_take_many(bucket, 1, rate, burst, now);
 }
 
 /* True when the bucket has filled up again, so that forgetting it changes nothing. */

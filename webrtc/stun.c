@@ -125,7 +125,7 @@ int lm_stun_parse(lm_stun_msg *msg, const uint8_t *data, size_t len)
 
     /* RFC 8489 section 5: the class bits C1 and C0 sit between the method's bits. */
     m.class = (lm_stun_class)((type >> 7 & 2) | (type >> 4 & 1));
-    m.method = (uint16_t)((type & 0x000F) | (type >> 1 & 0x0070) | (type >> 2 & 0x0F80));
+    m.method = lm_stun_method(type);
 
     while (lm_reader_left(&r) > 0) {
         size_t offset = (size_t)(r.pos - data);

@@ -98,6 +98,12 @@ typedef struct lm_stun_msg {
  */
 int lm_stun_parse(lm_stun_msg *msg, const uint8_t *data, size_t len);
 
+/* The method in a message's type, whose class bits sit between those of the method (section 5). */
+static inline uint16_t lm_stun_method(uint16_t type)
+{
+    return (uint16_t)((type & 0x000F) | (type >> 1 & 0x0070) | (type >> 2 & 0x0F80));
+}
+
 /* An attribute as it lies in its message. */
 typedef struct lm_stun_attribute {
     uint16_t type;

@@ -49,8 +49,19 @@
 #define LM_TURN_REQUEST_RATE 32
 #define LM_TURN_REQUEST_BURST 128
 
+/* Bytes that an allocation with a limited rate may pass on at once, each way: a second's worth, or these. */
+#define LM_TURN_BURST_MIN 65536
+
 /* Bytes of an answer to a client that has shown no credentials, for each byte that it sent. */
 #define LM_TURN_UNPROVEN_FACTOR 3
+
+/* Bytes of answers that wait to be taken; beyond it they are dropped and counted. */
+#define LM_TURN_QUEUE_BYTES (1u * 1024 * 1024)
+
+/* Bytes that one allocation takes at the most, with all its permissions and channels. */
+#define LM_TURN_MEMORY_ALLOCATION 6144u
+/* Bytes that a port of TURN_PORTS takes for each address family that is served, in use or not. */
+#define LM_TURN_MEMORY_PORT 8u
 
 typedef enum lm_turn_mode { LM_TURN_OFF, LM_TURN_CLOSED, LM_TURN_OPEN } lm_turn_mode;
 
@@ -58,7 +69,11 @@ typedef struct lm_turn_limits {
     uint32_t max_allocations;  /* 0: no newcomers at all; those that are there stay */
     uint32_t user_allocations; /* of one user, 0: no limit */
     uint32_t rate; /* payload bytes a second that one allocation passes on, each way; 0: no limit */
-    bool stopping; /* draining: allocations are not refreshed any more */
+    /*
+     * Draining. RFC 8656 has no word for it: newcomers get 508, and Refresh is answered with success and the
+     * time that was left, so that clients are neither cut off nor stay for longer than they have been told.
+     */
+    bool stopping;
 } lm_turn_limits;
 
 typedef struct lm_turn_config {
@@ -95,7 +110,10 @@ typedef struct lm_turn lm_turn;
 int lm_turn_create(lm_turn **turn, const lm_turn_config *config);
 void lm_turn_destroy(lm_turn *turn); /* turn may be NULL */
 
-/* The wall-clock time that belongs to `now`: credentials expire by it. */
+/*
+ * The wall-clock time that belongs to `now`: credentials expire by it, and until the first call none does. An
+ * allocation that is there lives on under the credential that made it, since browsers cannot change theirs.
+ */
 void lm_turn_set_unix_time(lm_turn *turn, lm_ms now, uint64_t unix_ms);
 
 /* True when a datagram of the one port is TURN's: ChannelData, or a STUN message of one of its methods. */
@@ -123,7 +141,10 @@ void lm_turn_timeout(lm_turn *turn, lm_ms now);
 /* Puts new limits in the place of the old ones; allocations that are there stay. */
 void lm_turn_set_limits(lm_turn *turn, const lm_turn_limits *limits);
 
-/* Puts new secrets, realm (both copied) and peers in the place of the old ones. LM_EINVAL: nothing changes.
+/*
+ * Puts new secrets, realm and peers (copied) in the place of the old ones. Allocations that are there go on
+ * with their key; permissions, with those that they have until they need the next. LM_EINVAL: nothing
+ * changes.
  */
 int lm_turn_set_credentials(lm_turn *turn, const lm_turn_secrets *secrets, const char *realm,
                             const lm_turn_peers *peers);

@@ -43,16 +43,18 @@
     X(permissions, "turn_permissions", "Permissions of living allocations.")             \
     X(channels, "turn_channels", "Channels of living allocations.")
 
+typedef struct lm_turn_drop {
+#define LM_X(name) uint64_t name;
+    LM_TURN_DROPS(LM_X)
+#undef LM_X
+} lm_turn_drop;
+
 typedef struct lm_turn_stats {
 #define LM_X(name, metric, help) uint64_t name;
     LM_TURN_COUNTERS(LM_X)
     LM_TURN_GAUGES(LM_X)
 #undef LM_X
-    struct {
-#define LM_X(name) uint64_t name;
-        LM_TURN_DROPS(LM_X)
-#undef LM_X
-    } drops;
+    lm_turn_drop drops;
 } lm_turn_stats;
 
 /* Calls visit for each counter and gauge by its name, drops as "drop_<reason>", for reports. */

@@ -38,6 +38,21 @@ static void slow_rates_lose_nothing_however_often_it_is_asked(void **state)
     assert_int_equal(n, 10);
 }
 
+static void many_are_taken_together_or_not_at_all(void **state)
+{
+    lm_token_bucket b;
+    (void)state;
+    lm_token_bucket_init(&b, 100000, 0);
+    assert_true(lm_token_bucket_take_many(&b, 60000, 1000, 100000, 0));
+    assert_false(lm_token_bucket_take_many(&b, 40001, 1000, 100000, 0));
+    assert_true(lm_token_bucket_take_many(&b, 40000, 1000, 100000, 0));
+    assert_true(lm_token_bucket_take_many(&b, 0, 1000, 100000, 0));
+    assert_false(lm_token_bucket_take_many(&b, 2000, 1000, 100000, 1999));
+    assert_true(lm_token_bucket_take_many(&b, 2000, 1000, 100000, 2000));
+    assert_false(lm_token_bucket_take_many(&b, 100001, 1000, 100000, 1000000)); /* never over the burst */
+    assert_true(lm_token_bucket_take_many(&b, UINT32_MAX, 0, 0, 0));
+}
+
 static void rate_0_is_no_limit(void **state)
 {
     lm_token_bucket b;
@@ -104,6 +119,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_starts_full_and_refills_at_its_rate),
         cmocka_unit_test(slow_rates_lose_nothing_however_often_it_is_asked),
+        cmocka_unit_test(many_are_taken_together_or_not_at_all),
         cmocka_unit_test(rate_0_is_no_limit),
         cmocka_unit_test(burst_0_lets_nothing_through),
         cmocka_unit_test(a_clock_that_stands_gives_nothing),
