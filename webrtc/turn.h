@@ -55,7 +55,7 @@
 /* Bytes of an answer to a client that has shown no credentials, for each byte that it sent. */
 #define LM_TURN_UNPROVEN_FACTOR 3
 
-/* Bytes of answers that wait to be taken; beyond it they are dropped and counted. */
+/* Memory of answers that wait to be taken, in bytes; beyond it they are dropped and counted. */
 #define LM_TURN_QUEUE_BYTES (1u * 1024 * 1024)
 
 /* Bytes that one allocation takes at the most, with all its permissions and channels. */

@@ -16,7 +16,7 @@ struct lm_turn_queued {
 int lm_turn_queue_send(lm_turn_queue *queue, const lm_addr *remote, const lm_addr *local, const uint8_t *data,
                        size_t len)
 {
-    if (queue->bytes + len > LM_TURN_QUEUE_BYTES)
+    if (queue->bytes + sizeof(lm_turn_queued) + len > LM_TURN_QUEUE_BYTES)
         return LM_ELIMIT;
     lm_turn_queued *queued = malloc(sizeof *queued + len);
     if (queued == NULL)
@@ -26,7 +26,7 @@ int lm_turn_queue_send(lm_turn_queue *queue, const lm_addr *remote, const lm_add
         .kind = LM_TURN_SEND,
         .send = {.remote = *remote, .local = *local, .data = queued->bytes, .len = len},
     };
-    queue->bytes += len;
+    queue->bytes += sizeof *queued + len;
     DL_APPEND(queue->waiting, queued);
     return LM_OK;
 }
@@ -58,7 +58,7 @@ int lm_turn_queue_take(lm_turn_queue *queue, lm_turn_output *out)
         return 0;
     DL_DELETE(queue->waiting, queued);
     if (queued->output.kind == LM_TURN_SEND)
-        queue->bytes -= queued->output.send.len;
+        queue->bytes -= sizeof *queued + queued->output.send.len;
     *out = queued->output;
     return 1;
 }

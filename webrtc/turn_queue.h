@@ -13,7 +13,7 @@ typedef struct lm_turn_queued lm_turn_queued;
 typedef struct lm_turn_queue {
     lm_turn_queued *waiting;
     lm_turn_queued *taken;
-    size_t bytes; /* of waiting datagrams */
+    size_t bytes; /* of waiting datagrams, with what it takes to hold them */
 } lm_turn_queue;
 
 /* Appends a datagram; data is copied. LM_ELIMIT: too many bytes wait; LM_ENOMEM. */
