@@ -9,6 +9,10 @@
  * lm_turn_peers_allow() allows; packets to this relay's own public address still go to its allocations,
  * inside.
  *
+ * Browsers ask for permissions for all candidates of the other side, those that are refused here as well. An
+ * error 403 costs Chromium the one candidate pair and Firefox nothing; any other error ends Firefox's use of
+ * the server, so nothing that they do in good faith may lead to one.
+ *
  * Two ways in. lm_turn_relay() takes every packet that is TURN's; what is to be passed on it turns in place
  * into what has to be sent, at once, with one look-up and without a copy. Requests lead to outputs: drain
  * them with lm_turn_poll() after each lm_turn_relay() that returned 0, lm_turn_timeout() and the other calls

@@ -18,8 +18,8 @@
     X(wrong_credentials) /* answered 441: another user's allocation */                                       \
     X(unsupported)       /* answered 440, 442 or 443: an address family or transport not served */           \
     X(user_quota)        /* answered 486: the user has as many allocations as it may */                      \
-    X(capacity)          /* answered 508: all allocations or ports are taken */                              \
-    X(forbidden)         /* answered 403: a peer that may not be reached */                                  \
+    X(capacity)          /* answered 508: no allocation, port, permission or channel is left, or draining */ \
+    X(forbidden)         /* answered 403: a peer that may not be reached; or data to one */                  \
     X(no_allocation)     /* ChannelData or Send indication from a client without an allocation */            \
     X(no_channel)        /* ChannelData on a channel that is not bound */                                    \
     X(no_permission)     /* data from a peer, or to one, without a permission */                             \

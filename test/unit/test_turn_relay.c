@@ -295,6 +295,9 @@ static void open_mode_reaches_peers_and_they_reach_the_client(void **state)
         assert_int_equal(turn_world_put(&w, &stranger, &socket, true, "world", 5), 0);
         assert_int_equal(send_to(&w, &a, &stranger, "x", 1), 0);
         assert_int_equal(stats(&w)->drops.no_permission, 2);
+        other_port.port = 0; /* permissions know no ports, packets have to have one */
+        assert_int_equal(send_to(&w, &a, &other_port, "x", 1), 0);
+        assert_int_equal(stats(&w)->drops.forbidden, 1);
         socket.port = socket.port == 50000 ? 50001 : 50000;
         assert_int_equal(turn_world_put(&w, &peer, &socket, true, "world", 5), 0);
         assert_int_equal(stats(&w)->drops.no_peer, 1);
@@ -355,6 +358,33 @@ static void a_flood_takes_nothing_from_others(void **state)
     lm_turn_set_limits(w.turn, &config.limits);
     turn_world_pass(&w, 100000);
     assert_int_equal(say(&w, &c, 0x4000, payload, sizeof payload, false), 1);
+    turn_world_stop(&w);
+}
+
+/* Two send to one, each within its rate: what he gets has a limit too, and theirs is not touched by his. */
+static void the_rate_of_a_receiver_is_his_own(void **state)
+{
+    static const char payload[1000];
+    turn_world w;
+    lm_turn_config config = turn_world_config(&w, LM_TURN_CLOSED);
+    unsigned got = 0;
+    config.limits.rate = 100000;
+    (void)state;
+    turn_world_start(&w, LM_TURN_CLOSED, &config);
+    turn_client a = join(&w, "192.0.2.1:1", "ada", LM_UDP, 1), b = join(&w, "192.0.2.2:1", "bob", LM_UDP, 1);
+    turn_client c = join(&w, "192.0.2.3:1", "eve", LM_UDP, 1);
+    assert_int_equal(turn_world_bind(&w, &a, 0x4000, &b.relayed), 0);
+    assert_int_equal(turn_world_bind(&w, &c, 0x4000, &b.relayed), 0);
+    assert_int_equal(turn_world_bind(&w, &b, 0x4000, &a.relayed), 0);
+    for (int ms = 0; ms < 10000; ms++) {
+        if (ms % 10 == 0)
+            got += (unsigned)(say(&w, &a, 0x4000, payload, 1000, false) +
+                              say(&w, &c, 0x4000, payload, 1000, false));
+        turn_world_pass(&w, 1);
+    }
+    assert_in_range(got, 1095, 1101);
+    for (int i = 0; i < 90; i++) /* what he sends is counted apart */
+        assert_int_equal(say(&w, &b, 0x4000, payload, 1000, false), 1);
     turn_world_stop(&w);
 }
 
@@ -469,6 +499,7 @@ int main(void)
         cmocka_unit_test(open_mode_reaches_peers_and_they_reach_the_client),
         cmocka_unit_test(the_largest_packets_pass_or_are_dropped),
         cmocka_unit_test(a_flood_takes_nothing_from_others),
+        cmocka_unit_test(the_rate_of_a_receiver_is_his_own),
         cmocka_unit_test(closed_mode_sends_to_clients_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

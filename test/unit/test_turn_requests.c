@@ -164,6 +164,7 @@ static void a_retransmission_gets_the_same_answer_and_another_request_437(void *
     turn_world w;
     turn_client c = begin(&w, LM_TURN_CLOSED);
     lm_addr relayed = answer.relayed;
+    const uint64_t first = c.transactions;
     (void)state;
     c.repeat = true;
     assert_int_equal(turn_world_allocate(&w, &c, NULL, &answer), 0);
@@ -177,8 +178,10 @@ static void a_retransmission_gets_the_same_answer_and_another_request_437(void *
     turn_client other = turn_world_client(&w, "192.0.2.1:1000", "eve"); /* behind the same address */
     memcpy(other.nonce, c.nonce, sizeof c.nonce);
     memcpy(other.realm, c.realm, sizeof c.realm);
-    memcpy(other.transaction, c.transaction, sizeof c.transaction);
+    other.transactions = first; /* with the transaction of the first */
+    other.repeat = true;
     assert_int_equal(turn_world_allocate(&w, &other, NULL, &answer), 437);
+    assert_int_equal(stats(&w)->drops.mismatch, 2);
     turn_world_stop(&w);
 }
 
@@ -687,6 +690,9 @@ static void permissions_and_channels_are_bounded(void **state)
     assert_int_equal(stats(&w)->drops.capacity, 3);
     assert_int_equal(stats(&w)->channels, LM_TURN_CHANNELS_MAX);
     assert_int_equal(stats(&w)->permissions, 1);
+    w.now += LM_TURN_CHANNEL_LIFETIME; /* what is over makes room before its timeout ran */
+    assert_int_equal(turn_world_bind(&w, &c, 0x4FFF, &fresh), 0);
+    assert_int_equal(stats(&w)->channels, 1);
     turn_world_stop(&w);
 }
 
@@ -817,6 +823,51 @@ static void open_mode_tries_other_ports_and_then_gives_up(void **state)
     assert_int_equal(stats(&w)->allocations, 0);
     assert_int_equal(w.port_count, 0);
     turn_world_stop(&w);
+}
+
+static void a_reserved_port_that_does_not_open_is_508_at_once(void **state)
+{
+    turn_world w;
+    uint8_t token[LM_TURN_TOKEN_LEN];
+    (void)state;
+    turn_world_start(&w, LM_TURN_OPEN, NULL);
+    turn_client a = turn_world_client(&w, "192.0.2.1:1000", "ada"),
+                b = turn_world_client(&w, "192.0.2.2:1", "ada");
+    assert_int_equal(turn_world_allocate(&w, &a, &(turn_client_wish){.even = true, .next = true}, &answer),
+                     0);
+    memcpy(token, answer.token, sizeof token);
+    lm_addr next = answer.relayed;
+    next.port++;
+    lm_turn_port_opened(w.turn, w.now, &next, false); /* nobody's yet */
+    lm_turn_port_opened(w.turn, w.now, &next, true);
+    assert_false(turn_world_drain(&w, NULL, NULL));
+    w.hold_ports = true;
+    assert_int_equal(turn_world_allocate(&w, &b, &(turn_client_wish){.token = token}, &answer), -1);
+    assert_true(lm_addr_equal(&w.held, &next));
+    turn_world_open_held(&w, false);
+    assert_true(turn_world_drain(&w, &b, &answer));
+    assert_int_equal(answer.error, 508);
+    assert_int_equal(stats(&w)->allocations, 1);
+    turn_world_stop(&w);
+}
+
+static void both_ports_of_a_pair_are_free(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        turn_world w;
+        lm_turn_config config = turn_world_config(&w, LM_TURN_CLOSED);
+        config.port_max = 50003;
+        turn_world_start(&w, LM_TURN_CLOSED, &config);
+        w.seed = seed;
+        turn_client a = turn_world_client(&w, "192.0.2.1:1", "ada"),
+                    b = turn_world_client(&w, "192.0.2.2:1", "ada");
+        assert_int_equal(turn_world_allocate(&w, &a, NULL, &answer), 0);
+        assert_int_equal(
+            turn_world_allocate(&w, &b, &(turn_client_wish){.even = true, .next = true}, &answer), 0);
+        assert_int_equal(answer.relayed.port, a.relayed.port < 50002 ? 50002 : 50000);
+        turn_world_stop(&w);
+    }
 }
 
 static void a_stream_takes_its_allocation_with_it(void **state)
@@ -975,6 +1026,8 @@ int main(void)
         cmocka_unit_test(answers_that_nobody_takes_are_bounded),
         cmocka_unit_test(open_mode_answers_when_the_port_is_open),
         cmocka_unit_test(open_mode_tries_other_ports_and_then_gives_up),
+        cmocka_unit_test(a_reserved_port_that_does_not_open_is_508_at_once),
+        cmocka_unit_test(both_ports_of_a_pair_are_free),
         cmocka_unit_test(a_stream_takes_its_allocation_with_it),
         cmocka_unit_test(ports_are_drawn_at_random_and_all_of_them_used),
         cmocka_unit_test(settings_that_contradict_each_other_are_refused),
