@@ -9,9 +9,25 @@
 #include <mbedtls/pk.h>
 #include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+#include <psa/crypto.h>
+#endif
 #include <stddef.h>
 
 #include "common/random.h"
+
+/*
+ * To be called before a handshake; 0 if all is well. mbedTLS 3 does part of its work through the PSA API,
+ * which wants to be started; doing so twice is harmless.
+ */
+static inline int lm_mbedtls_start(void)
+{
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+    return psa_crypto_init() == PSA_SUCCESS ? 0 : -1;
+#else
+    return 0;
+#endif
+}
 
 /* mbedTLS's f_rng on an lm_random, which is its p_rng. Never fails. */
 static inline int lm_mbedtls_random(void *ctx, unsigned char *buf, size_t len)

@@ -1,19 +1,16 @@
 #include "webrtc/dtls.h"
 
-#include <mbedtls/ecdsa.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
-#if MBEDTLS_VERSION_NUMBER >= 0x03000000
-#include <psa/crypto.h>
-#endif
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/error.h"
 #include "common/mbedtls_compat.h"
 #include "webrtc/client_hello.h"
+#include "webrtc/signing_key.h"
 
 /* First and last retransmission timeout in ms; RFC 6347 section 4.2.4.1 recommends 1 s, doubled each time. */
 #define RETRANSMIT_MIN 1000
@@ -43,10 +40,7 @@ struct lm_dtls {
 
 static const int ciphersuites[] = {MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, 0};
 
-/*
- * Loads the key that belongs to the certificate. mbedTLS loads an EC key as ECKEY, whose signatures go
- * through a slower path than those of an ECDSA context with the same key pair: half the signatures a second.
- */
+/* Loads the key that belongs to the certificate. */
 static int load_key(lm_dtls_server *s, const uint8_t *der, size_t len)
 {
     mbedtls_pk_context parsed;
@@ -55,14 +49,8 @@ static int load_key(lm_dtls_server *s, const uint8_t *der, size_t len)
     mbedtls_pk_init(&parsed);
     if (lm_mbedtls_pk_parse_key(&parsed, der, len, &s->random) == 0 &&
         mbedtls_pk_can_do(&parsed, MBEDTLS_PK_ECDSA) &&
-        lm_mbedtls_pk_check_pair(&s->cert.pk, &parsed, &s->random) == 0) {
-        if (mbedtls_pk_setup(&s->key, mbedtls_pk_info_from_type(MBEDTLS_PK_ECDSA)) != 0)
-            error = LM_ENOMEM;
-        else if (mbedtls_ecdsa_from_keypair(mbedtls_pk_ec(s->key), mbedtls_pk_ec(parsed)) != 0)
-            error = LM_ECRYPTO;
-        else
-            error = LM_OK;
-    }
+        lm_mbedtls_pk_check_pair(&s->cert.pk, &parsed, &s->random) == 0)
+        error = lm_signing_key_from_ec(&s->key, &parsed);
     mbedtls_pk_free(&parsed);
     return error;
 }
@@ -82,18 +70,6 @@ static void configure_version(mbedtls_ssl_config *config)
     mbedtls_ssl_conf_curves(config, curves);
     mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
     mbedtls_ssl_conf_max_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
-#endif
-}
-
-/*
- * mbedTLS 3 does part of its work through the PSA API, which wants to be started; doing so twice is harmless.
- */
-static int start_library(void)
-{
-#if MBEDTLS_VERSION_NUMBER >= 0x03000000
-    return psa_crypto_init() == PSA_SUCCESS ? LM_OK : LM_ECRYPTO;
-#else
-    return LM_OK;
 #endif
 }
 
@@ -131,7 +107,7 @@ int lm_dtls_server_create(lm_dtls_server **server, const uint8_t *cert_der, size
     mbedtls_x509_crt_init(&s->cert);
     mbedtls_pk_init(&s->key);
 
-    int error = start_library();
+    int error = lm_mbedtls_start() == 0 ? LM_OK : LM_ECRYPTO;
     if (error == LM_OK && mbedtls_x509_crt_parse_der(&s->cert, cert_der, cert_len) != 0)
         error = LM_EINVAL;
     if (error == LM_OK)
