@@ -96,6 +96,16 @@ int lm_relay_input(lm_relay *relay, lm_ms now, const lm_dgram *in)
     return lm_webrtc_input(relay->stack, now, in);
 }
 
+void lm_relay_stream_closed(lm_relay *relay, const lm_addr *remote, const lm_addr *local)
+{
+    lm_webrtc_path_closed(relay->stack, remote, local);
+}
+
+bool lm_relay_has_stream(const lm_relay *relay, const lm_addr *remote, const lm_addr *local)
+{
+    return lm_webrtc_has_path(relay->stack, remote, local);
+}
+
 static void log_open(const lm_relay *relay, lm_session_id id)
 {
     char text[LM_ADDR_STRLEN];

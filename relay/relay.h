@@ -73,6 +73,10 @@ int lm_relay_reconfigure(lm_relay *relay, const lm_relay_change *change);
 /* As lm_webrtc_input(): one datagram, borrowed. */
 int lm_relay_input(lm_relay *relay, lm_ms now, const lm_dgram *in);
 
+/* As lm_webrtc_path_closed() and lm_webrtc_has_path(): the streams of sessions over ICE-TCP. */
+void lm_relay_stream_closed(lm_relay *relay, const lm_addr *remote, const lm_addr *local);
+bool lm_relay_has_stream(const lm_relay *relay, const lm_addr *remote, const lm_addr *local);
+
 /* 1: *out is to be sent, borrowed until the next lm_relay_poll(); 0: drained. */
 int lm_relay_poll(lm_relay *relay, lm_ms now, lm_dgram *out);
 

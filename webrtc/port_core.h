@@ -6,6 +6,8 @@
 #ifndef LM_WEBRTC_PORT_CORE_H
 #define LM_WEBRTC_PORT_CORE_H
 
+#include <stdbool.h>
+
 #include "common/clock.h"
 #include "common/dgram.h"
 #include "common/packet.h"
@@ -28,6 +30,9 @@ typedef struct lm_port_core {
 
     lm_ms (*next_timeout)(const void *self);
     void (*timeout)(void *self, lm_ms now);
+
+    /* May be NULL: then all are. True while a session or an allocation lives on the stream between these. */
+    bool (*stream_used)(const void *self, const lm_addr *remote, const lm_addr *local);
 
     /* May be NULL. The stream between these addresses has ended. */
     void (*stream_closed)(void *self, lm_ms now, const lm_addr *remote, const lm_addr *local);

@@ -135,6 +135,16 @@ static void end_as_zombie(lm_session *s)
 
 /* --- paths --- */
 
+/* The path that was checked last, NULL if there is none. */
+static lm_path *latest_path(const lm_session *s)
+{
+    lm_path *latest = s->paths;
+    for (lm_path *path = s->paths; path != NULL; path = path->next)
+        if (path->checked > latest->checked)
+            latest = path;
+    return latest;
+}
+
 static void forget_path(lm_session *s, lm_path *path)
 {
     lm_path **link = &s->paths;
@@ -143,10 +153,15 @@ static void forget_path(lm_session *s, lm_path *path)
     *link = path->next;
     s->path_count--;
     if (s->route == path) {
-        s->route = s->paths;
+        s->route = latest_path(s);
         s->nominated = false;
     }
     lm_path_remove(&s->env->paths, path);
+}
+
+void lm_session_path_closed(lm_session *s, lm_path *path)
+{
+    forget_path(s, path);
 }
 
 /* Makes room for one more path. */
@@ -200,11 +215,13 @@ static void send_by(lm_session *s, const lm_path *path, const uint8_t *data, siz
 static void on_dtls_output(void *user, const uint8_t *data, size_t len)
 {
     lm_session *s = user;
-    if (!s->proven && s->unproven_out + len > LM_SESSION_UNPROVEN_FACTOR * s->unproven_in) {
+    bool proven = s->proven || (s->route != NULL && s->route->ends.remote.transport != LM_UDP);
+    if (!proven && s->unproven_out + len > LM_SESSION_UNPROVEN_FACTOR * s->unproven_in) {
         s->env->stats.drops.unproven++; /* sent again later: by then more may have come */
         return;
     }
-    s->unproven_out += len;
+    if (!proven)
+        s->unproven_out += len;
     if (s->route != NULL)
         send_by(s, s->route, data, len);
 }
@@ -429,7 +446,7 @@ static bool has_keys(const uint8_t *data, size_t len)
 /*
  * A ClientHello opens the handshake, and nothing else does. A handshake costs CPU, 40 kB, and some 700 bytes
  * to an address that may be forged, since the ICE password is in every config: while many are half open, a
- * client has to show first, by a cookie, that it receives what is sent to it.
+ * client has to show first, by a cookie, that it receives what is sent to it; one that came by a stream has.
  */
 static bool start_dtls(lm_session *s, const lm_path *path, const uint8_t *data, size_t len)
 {
@@ -445,7 +462,7 @@ static bool start_dtls(lm_session *s, const lm_path *path, const uint8_t *data, 
         return false;
     }
     s->hello = true;
-    if (s->env->half_open >= s->env->cookie_threshold) {
+    if (s->env->half_open >= s->env->cookie_threshold && path->ends.remote.transport == LM_UDP) {
         verdict = lm_hello_cookie_judge(&s->env->cookie, s->now, &path->ends.remote, data, len, answer);
         s->proven = verdict == LM_HELLO_COOKIE_GOOD;
     }

@@ -39,7 +39,7 @@
 /*
  * Until a client has shown that it receives what is sent to it, by a cookie or by the end of its handshake,
  * it is sent at most so many times the bytes that have come from it: its address may be forged, and that
- * one's owner is to be spared.
+ * one's owner is to be spared. The address of a stream has been shown to be right by TCP's handshake.
  */
 #define LM_SESSION_UNPROVEN_FACTOR 3
 
@@ -128,6 +128,12 @@ bool lm_session_is_spent(const lm_session *session);
  */
 int lm_session_check(lm_session *session, lm_ms now, const lm_addr *remote, const lm_addr *local,
                      bool use_candidate);
+
+/*
+ * The stream of one of its paths has ended, and the path with it. Without another one the session is silent
+ * until its client checks again, by whatever way, or its consent expires.
+ */
+void lm_session_path_closed(lm_session *session, lm_path *path);
 
 /*
  * A DTLS datagram has come by one of its paths. LM_EAGAIN: it belongs to a handshake, and no more steps of

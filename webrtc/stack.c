@@ -180,8 +180,8 @@ static const lm_ice_credentials *judge(const lm_stack *stack, const lm_stun_msg 
  */
 static bool may_answer(const lm_stack *stack, const lm_session *session, const lm_dgram *in, size_t len)
 {
-    return len <= in->len || stack->env.half_open < stack->env.cookie_threshold ||
-           (session != NULL && session->proven);
+    return in->remote.transport != LM_UDP || len <= in->len ||
+           stack->env.half_open < stack->env.cookie_threshold || (session != NULL && session->proven);
 }
 
 static int input_stun(lm_stack *stack, lm_ms now, const lm_dgram *in)
@@ -370,6 +370,18 @@ static int stack_remote(const lm_webrtc *base, lm_session_id id, lm_addr *addr)
     return LM_OK;
 }
 
+static void stack_path_closed(lm_webrtc *base, const lm_addr *remote, const lm_addr *local)
+{
+    lm_path *path = lm_path_find(&((lm_stack *)base)->env.paths, remote, local);
+    if (path != NULL)
+        lm_session_path_closed(path->session, path);
+}
+
+static bool stack_has_path(const lm_webrtc *base, const lm_addr *remote, const lm_addr *local)
+{
+    return lm_path_find(&((const lm_stack *)base)->env.paths, remote, local) != NULL;
+}
+
 static const lm_webrtc_stats *stack_stats(const lm_webrtc *base)
 {
     return &((const lm_stack *)base)->env.stats;
@@ -433,6 +445,8 @@ static const lm_webrtc_ops stack_ops = {
     .send = stack_send,
     .close = stack_close,
     .remote = stack_remote,
+    .path_closed = stack_path_closed,
+    .has_path = stack_has_path,
     .stats = stack_stats,
     .set_limits = stack_set_limits,
     .set_identity = stack_set_identity,

@@ -14,8 +14,11 @@
 /* What a record adds to its plaintext at the most: header, type of TLS 1.3, explicit nonce and tag. */
 #define LM_TLS_RECORD_OVERHEAD (5 + 1 + 8 + 16)
 
-/* Longest plaintext of one record, which one lm_tls_write() may send (RFC 8446 section 5.1). */
-#define LM_TLS_PLAINTEXT_MAX 16384
+/*
+ * Longest plaintext that one lm_tls_write() takes, which becomes one record; a record could have 16,384
+ * (RFC 8446 section 5.1), and no datagram here is that long.
+ */
+#define LM_TLS_PLAINTEXT_MAX 8192
 
 /* Memory that a connection takes in bytes, mostly mbedTLS's buffers; during its handshake some 12 kB more. */
 #define LM_TLS_CONNECTION_BYTES (44 * 1024)

@@ -41,6 +41,16 @@ int lm_webrtc_remote(const lm_webrtc *stack, lm_session_id session, lm_addr *add
     return stack->ops->remote(stack, session, addr);
 }
 
+void lm_webrtc_path_closed(lm_webrtc *stack, const lm_addr *remote, const lm_addr *local)
+{
+    stack->ops->path_closed(stack, remote, local);
+}
+
+bool lm_webrtc_has_path(const lm_webrtc *stack, const lm_addr *remote, const lm_addr *local)
+{
+    return stack->ops->has_path(stack, remote, local);
+}
+
 void lm_webrtc_set_limits(lm_webrtc *stack, const lm_webrtc_limits *limits)
 {
     stack->ops->set_limits(stack, limits);

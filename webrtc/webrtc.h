@@ -106,6 +106,8 @@ typedef struct lm_webrtc_ops {
     int (*send)(lm_webrtc *stack, lm_ms now, lm_session_id session, const char *text, size_t len);
     int (*close)(lm_webrtc *stack, lm_ms now, lm_session_id session);
     int (*remote)(const lm_webrtc *stack, lm_session_id session, lm_addr *addr);
+    void (*path_closed)(lm_webrtc *stack, const lm_addr *remote, const lm_addr *local);
+    bool (*has_path)(const lm_webrtc *stack, const lm_addr *remote, const lm_addr *local);
     const lm_webrtc_stats *(*stats)(const lm_webrtc *stack);
     void (*set_limits)(lm_webrtc *stack, const lm_webrtc_limits *limits);
     int (*set_identity)(lm_webrtc *stack, const lm_webrtc_identity *identity);
@@ -150,6 +152,15 @@ int lm_webrtc_close(lm_webrtc *stack, lm_ms now, lm_session_id session);
 
 /* The address to which the session's datagrams go now. LM_ENOTFOUND. */
 int lm_webrtc_remote(const lm_webrtc *stack, lm_session_id session, lm_addr *addr);
+
+/*
+ * The stream between two addresses (RFC 6544) has ended: nothing goes there any more. A session that had no
+ * other way is silent until its client checks again or its consent expires.
+ */
+void lm_webrtc_path_closed(lm_webrtc *stack, const lm_addr *remote, const lm_addr *local);
+
+/* True when a session lives between these two addresses. */
+bool lm_webrtc_has_path(const lm_webrtc *stack, const lm_addr *remote, const lm_addr *local);
 
 /* Puts new limits in the place of the old ones. Sessions that are there stay, even above the new limit. */
 void lm_webrtc_set_limits(lm_webrtc *stack, const lm_webrtc_limits *limits);

@@ -191,6 +191,17 @@ static int stack_remote(const lm_webrtc *base, lm_session_id id, lm_addr *addr)
     return lm_addr_parse(addr, "192.0.2.1:9");
 }
 
+static void stack_path_closed(lm_webrtc *base, const lm_addr *remote, const lm_addr *local)
+{
+    (void)base, (void)remote, (void)local;
+}
+
+static bool stack_has_path(const lm_webrtc *base, const lm_addr *remote, const lm_addr *local)
+{
+    (void)base, (void)remote, (void)local;
+    return false;
+}
+
 static const lm_webrtc_stats *stack_stats(const lm_webrtc *base)
 {
     return &((const memory_stack *)base)->stats;
@@ -220,6 +231,8 @@ lm_webrtc *memory_stack_create(void)
         .send = stack_send,
         .close = stack_close,
         .remote = stack_remote,
+        .path_closed = stack_path_closed,
+        .has_path = stack_has_path,
         .stats = stack_stats,
         .set_limits = stack_set_limits,
         .set_identity = stack_set_identity,

@@ -12,13 +12,8 @@
 #define ORDER_BITS 24
 #define ORDER_MASK ((1u << ORDER_BITS) - 1)
 
-static void launch(test_network *n, lm_ms now, const lm_dgram *d)
+static void launch_at(test_network *n, lm_ms at, const lm_dgram *d)
 {
-    lm_ms at = now + n->delay;
-    if (seeded_draw(n->random, 1000) < n->reorder) {
-        at += seeded_draw(n->random, (uint32_t)(4 * n->delay + 20));
-        n->reordered++;
-    }
     test_flight *f = calloc(1, sizeof *f + d->len);
     if (f != NULL) {
         f->deadline.owner = f;
@@ -32,9 +27,23 @@ static void launch(test_network *n, lm_ms now, const lm_dgram *d)
     }
 }
 
+static void launch(test_network *n, lm_ms now, const lm_dgram *d)
+{
+    lm_ms at = now + n->delay;
+    if (seeded_draw(n->random, 1000) < n->reorder) {
+        at += seeded_draw(n->random, (uint32_t)(4 * n->delay + 20));
+        n->reordered++;
+    }
+    launch_at(n, at, d);
+}
+
 void test_network_send(test_network *n, lm_ms now, const lm_dgram *d)
 {
     n->sent++;
+    if (d->remote.transport != LM_UDP) { /* a stream loses nothing and keeps its order */
+        launch_at(n, now + n->delay, d);
+        return;
+    }
     if (seeded_draw(n->random, 1000) < n->loss) {
         n->lost++;
         return;
@@ -43,6 +52,20 @@ void test_network_send(test_network *n, lm_ms now, const lm_dgram *d)
     if (seeded_draw(n->random, 1000) < n->duplicate) {
         launch(n, now, d);
         n->doubled++;
+    }
+}
+
+void test_network_cut(test_network *n, const lm_addr *address)
+{
+    for (size_t i = 0; i < n->flights.len;) {
+        test_flight *f = n->flights.heap[i]->owner;
+        if (!lm_addr_equal(&f->dgram.remote, address) && !lm_addr_equal(&f->dgram.local, address)) {
+            i++;
+            continue;
+        }
+        lm_deadlines_remove(&n->flights, &f->deadline);
+        free(f);
+        i = 0; /* the heap has moved */
     }
 }
 

@@ -1,5 +1,6 @@
 /*
- * A network that delays, loses, doubles and reorders datagrams, by numbers from a seed. It knows time only as
+ * A network that delays, loses, doubles and reorders datagrams, by numbers from a seed; those of a stream it
+ * delays alone. It knows time only as
  * it is told, so it lies between two cores on virtual time as well as before a real socket.
  *
  *     test_network_send() -- loss -- delay, reordering --+-- test_network_take()
@@ -33,6 +34,9 @@ typedef struct test_flight {
 
 /* Sends a datagram, copied, as its sender sees it. Aborts when memory runs out. */
 void test_network_send(test_network *network, lm_ms now, const lm_dgram *dgram);
+
+/* Drops what is under way to or from an address. */
+void test_network_cut(test_network *network, const lm_addr *address);
 
 /* Takes out one that has arrived, the earliest first, NULL if none has; free() it. */
 test_flight *test_network_take(test_network *network, lm_ms now);

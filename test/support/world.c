@@ -151,6 +151,7 @@ static void drain(test_world *w)
     for (size_t i = 0; i < w->client_count; i++) {
         while (test_client_poll(w->clients[i], &d) == 1) {
             w->addresses[i] = d.local;
+            d.remote.transport = d.local.transport;
             test_network_send(&w->network, w->now, &d);
         }
     }
@@ -158,7 +159,9 @@ static void drain(test_world *w)
 
 static void land(test_world *w, const lm_dgram *d)
 {
-    if (lm_addr_equal(&d->local, &w->address)) {
+    lm_addr to = d->local;
+    to.transport = LM_UDP;
+    if (lm_addr_equal(&to, &w->address)) {
         must(lm_webrtc_input(w->stack, w->now, d) == LM_OK, "input");
         return;
     }
@@ -236,8 +239,17 @@ bool test_world_await(test_world *w, const test_client *client, test_client_stat
 void test_world_inject(test_world *w, const lm_addr *from, const uint8_t *data, size_t len)
 {
     lm_dgram d = {.remote = *from, .local = w->address, .data = data, .len = len};
+    d.local.transport = from->transport;
     must(lm_webrtc_input(w->stack, w->now, &d) == LM_OK, "input");
     drain(w);
+}
+
+void test_world_end_stream(test_world *w, const lm_addr *client)
+{
+    lm_addr local = w->address;
+    local.transport = client->transport;
+    test_network_cut(&w->network, client);
+    lm_webrtc_path_closed(w->stack, client, &local);
 }
 
 const uint8_t *test_world_answer(test_world *w, size_t *len)

@@ -1,6 +1,6 @@
 /*
  * A world of one WebRTC stack and some clients on virtual time, joined by a network with delay, loss,
- * duplication and reordering from a seed.
+ * duplication and reordering from a seed; to and from an address of TCP, as a stream, with delay alone.
  *
  *     client 10.0.0.1:1000 --+
  *     client 10.0.0.2:1000 --+-- network --- stack 192.0.2.1:3478
@@ -55,6 +55,9 @@ bool test_world_await(test_world *world, const test_client *client, test_client_
 
 /* Hands the stack one datagram as it is, from an address, now. */
 void test_world_inject(test_world *world, const lm_addr *from, const uint8_t *data, size_t len);
+
+/* The stream of a client whose address is one of TCP ends, with all that is under way in it. */
+void test_world_end_stream(test_world *world, const lm_addr *client);
 
 /*
  * Collects what the stack sends to an address that is no client's: the last datagram; NULL if there was none.
