@@ -93,6 +93,13 @@ const char *lm_addr_format(const lm_addr *addr, char text[LM_ADDR_STRLEN])
     return text;
 }
 
+void lm_addr_network(const lm_addr *addr, uint8_t network[LM_ADDR_NETWORK_LEN])
+{
+    memset(network, 0, LM_ADDR_NETWORK_LEN);
+    network[0] = addr->family;
+    memcpy(network + 1, addr->ip, addr->family == LM_AF_INET6 ? 8 : 4);
+}
+
 bool lm_addr_equal(const lm_addr *a, const lm_addr *b)
 {
     return memcmp(a, b, sizeof *a) == 0;

@@ -43,6 +43,10 @@ const char *lm_addr_format_ip(const lm_addr *addr, char text[LM_ADDR_STRLEN]);
 /* Writes "1.2.3.4:5" or "[::1]:5"; returns text. */
 const char *lm_addr_format(const lm_addr *addr, char text[LM_ADDR_STRLEN]);
 
+/* Family and network of a host: all of an IPv4 address, the /64 of an IPv6 one, any of which it may take. */
+#define LM_ADDR_NETWORK_LEN 9
+void lm_addr_network(const lm_addr *addr, uint8_t network[LM_ADDR_NETWORK_LEN]);
+
 bool lm_addr_equal(const lm_addr *a, const lm_addr *b);
 bool lm_addr_is_loopback(const lm_addr *addr);
 

@@ -6,15 +6,13 @@
 #include "common/table.h"
 #include "common/token_bucket.h"
 
-#define NETWORK_LEN 9 /* family and 8 bytes of address */
-
 typedef struct lm_admission_entry {
-    uint8_t network[NETWORK_LEN];
+    uint8_t network[LM_ADDR_NETWORK_LEN];
     lm_token_bucket bucket;
     UT_hash_handle hh;
 } lm_admission_entry;
 
-static lm_admission_entry *remember(lm_admission *a, lm_ms now, const uint8_t network[NETWORK_LEN])
+static lm_admission_entry *remember(lm_admission *a, lm_ms now, const uint8_t network[LM_ADDR_NETWORK_LEN])
 {
     lm_admission_entry *entry;
     if (HASH_COUNT(a->entries) >= LM_ADMISSION_ADDRESSES) {
@@ -23,18 +21,18 @@ static lm_admission_entry *remember(lm_admission *a, lm_ms now, const uint8_t ne
     } else if ((entry = calloc(1, sizeof *entry)) == NULL) {
         return NULL;
     }
-    memcpy(entry->network, network, NETWORK_LEN);
+    memcpy(entry->network, network, LM_ADDR_NETWORK_LEN);
     lm_token_bucket_init(&entry->bucket, a->burst, now);
     return entry;
 }
 
 bool lm_admission_take(lm_admission *a, lm_ms now, const lm_addr *addr)
 {
-    uint8_t network[NETWORK_LEN] = {addr->family};
+    uint8_t network[LM_ADDR_NETWORK_LEN];
     lm_admission_entry *entry;
     if (a->rate == 0)
         return true;
-    memcpy(network + 1, addr->ip, addr->family == LM_AF_INET6 ? 8 : 4);
+    lm_addr_network(addr, network);
 
     HASH_FIND(hh, a->entries, network, sizeof network, entry);
     if (entry != NULL)
