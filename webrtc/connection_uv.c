@@ -45,7 +45,7 @@ static void on_written(uv_write_t *request, int status)
     c->streams->stats.queued_bytes -= w->cost;
     free(w);
     if (status < 0 && status != UV_ECANCELED)
-        lm_connection_doom(c, LM_STREAM_END_error);
+        c->broken = true;
 }
 
 /* Queues what the kernel has not taken: all but the first `taken` bytes of the two. */
@@ -69,25 +69,28 @@ static void queue(lm_connection *c, const uv_buf_t bufs[2], size_t taken)
     uv_buf_t buf = uv_buf_init((char *)w->bytes, (unsigned)len);
     if (uv_write(&w->request, (uv_stream_t *)&c->handle, &buf, 1, on_written) != 0) {
         free(w);
-        lm_connection_doom(c, LM_STREAM_END_error);
+        c->broken = true;
         return;
     }
     c->queued += w->cost;
     c->streams->stats.queued_bytes += w->cost;
 }
 
-/* Writes bytes behind each other, at once as far as the kernel takes them. None may be left out. */
+/*
+ * Writes bytes behind each other, at once as far as the kernel takes them; none may be left out. An error is
+ * no reason to end: the other side's last words may still be there to be read, and behind them the end.
+ */
 static void put(lm_connection *c, const uint8_t *head, size_t head_len, const uint8_t *data, size_t len)
 {
     const uv_buf_t bufs[2] = {{.base = (char *)(uintptr_t)head, .len = head_len},
                               {.base = (char *)(uintptr_t)data, .len = len}};
     size_t taken = 0;
-    if (c->doomed && !c->last_words)
+    if (c->broken || (c->doomed && !c->last_words))
         return;
     if (c->queued == 0) {
         int n = uv_try_write((uv_stream_t *)&c->handle, bufs, 2);
         if (n < 0 && n != UV_EAGAIN) {
-            lm_connection_doom(c, LM_STREAM_END_error);
+            c->broken = true;
             return;
         }
         taken = n > 0 ? (size_t)n : 0;
@@ -131,7 +134,7 @@ int lm_connection_send(lm_connection *c, const uint8_t *data, size_t len)
     lm_stream_stats *stats = &c->streams->stats;
     uint8_t prefix[LM_STREAM_PREFIX_MAX];
     int result = LM_OK, prefix_len = lm_stream_write_prefix(&c->stream, len, prefix);
-    if (c->doomed) {
+    if (c->doomed || c->broken) {
         stats->dropped_gone++;
         return LM_ENOTFOUND;
     }
@@ -294,7 +297,7 @@ static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf)
         return;
     }
     if (n < 0) {
-        lm_connection_doom(c, n == UV_EOF ? LM_STREAM_END_peer : LM_STREAM_END_error);
+        lm_connection_doom(c, n == UV_EOF && !c->broken ? LM_STREAM_END_peer : LM_STREAM_END_error);
         return;
     }
     if (n == 0)

@@ -28,6 +28,7 @@ typedef struct lm_connection {
     bool in;           /* in the table, and counted for its address */
     bool doomed;
     bool last_words; /* doomed, but what TLS has to say still goes out */
+    bool broken;     /* takes no more bytes; what it has sent is still read, then it ends */
     bool talked;     /* has brought a datagram */
     bool unused;     /* was, when last looked at */
     bool waiting;    /* for its turn in a TLS handshake, unread */

@@ -195,8 +195,8 @@ static void arm(lm_streams *s)
 static void look_at(lm_streams *s, lm_connection *c, lm_ms now)
 {
     const lm_port_core *core = &s->config.core;
-    if (!c->talked) {
-        lm_connection_doom(c, LM_STREAM_END_no_datagram);
+    if (!c->talked || c->broken) {
+        lm_connection_doom(c, c->broken ? LM_STREAM_END_error : LM_STREAM_END_no_datagram);
         return;
     }
     if (now >= c->heard + idle_timeout(s)) {

@@ -11,8 +11,11 @@
 
 #include "common/random.h"
 
-/* What a record adds to its plaintext at the most: header, type of TLS 1.3, explicit nonce and tag. */
-#define LM_TLS_RECORD_OVERHEAD (5 + 1 + 8 + 16)
+/*
+ * What a record adds to its plaintext at the most: header, tag, and type with padding (TLS 1.3; TLS 1.2 has
+ * an explicit nonce of 8 bytes instead).
+ */
+#define LM_TLS_RECORD_OVERHEAD (5 + 16 + 16)
 
 /*
  * Longest plaintext that one lm_tls_write() takes, which becomes one record; a record could have 16,384
@@ -20,7 +23,7 @@
  */
 #define LM_TLS_PLAINTEXT_MAX 8192
 
-/* Memory that a connection takes in bytes, mostly mbedTLS's buffers; during its handshake some 12 kB more. */
+/* Memory that a connection takes in bytes at the most, mostly mbedTLS's buffers; 38 kB with mbedTLS 2.28. */
 #define LM_TLS_CONNECTION_BYTES (44 * 1024)
 
 /* Certificate, key and settings that all connections share. */
@@ -71,8 +74,8 @@ void lm_tls_destroy(lm_tls *tls);
 
 /*
  * Takes bytes of the stream, however they are cut; they are borrowed until lm_tls_read() has said 0 or an
- * error. A step of the handshake is done here: 1 to 3 ms of CPU, with an RSA key more. LM_ECLOSED: the
- * connection is closed or has failed, and an alert was put out that says why.
+ * error. A step of the handshake is done here: up to 0.8 ms of CPU with a P-256 key, 2.2 with one of RSA
+ * 2048. LM_ECLOSED: the connection is closed or has failed, and an alert was put out that says why.
  */
 int lm_tls_input(lm_tls *tls, const uint8_t *data, size_t len);
 

@@ -5,7 +5,7 @@
  * was welcomed.
  *
  *     lumamesh-crowd RELAY-BLOB [--clients N] [--rounds N] [--warm-up N] [--pid PID] [--join] [--seconds N]
- *                                [--ping MS] [--signal MS]
+ *                                [--ping MS] [--signal MS] [--tcp]
  *
  * prints one JSON object a line:
  * {"stage":"open","round":1,"clients":300,"rss_kb":…,"private_dirty_kb":…,"ms":…}. A warm-up is a round 0 of
@@ -17,6 +17,8 @@
  * each signals to the next one likewise, and {"stage":"signals",…} has how many came, in the order of
  * sending.
  * {"stage":"held",…,"closed":…} tells how many sessions were over before it was time.
+ *
+ * With --tcp they come by ICE-TCP, to the port that the blob names for it, else to that of UDP.
  */
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -38,6 +40,7 @@
 #include "test/support/client.h"
 #include "test/support/process_memory.h"
 #include "webrtc/sctp.h"
+#include "webrtc/stream.h"
 
 /* Clients that are under way at once while a round opens: more would only measure this program. */
 #define OPENING_AT_ONCE 16
@@ -45,6 +48,7 @@
 typedef struct member {
     test_client *client;
     int fd;
+    lm_stream stream; /* with --tcp */
     char ufrag[9];
     bool welcomed;
     bool joined;
@@ -77,6 +81,7 @@ static struct {
     int signal; /* ms between signals; 0: none */
     times pings;
     times signals;
+    bool tcp;
     member *members;
 } crowd = {.clients = 300, .rounds = 3};
 
@@ -170,7 +175,7 @@ static void start_member(member *m)
     uint32_t id = randombytes_random();
     *m = (member){.fd = -1};
     snprintf(m->ufrag, sizeof m->ufrag, "%08x", (unsigned)id);
-    m->fd = socket(name.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    m->fd = socket(name.ss_family, (crowd.tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
     if (m->fd < 0 || connect(m->fd, (struct sockaddr *)&name, len) != 0)
         die(strerror(errno));
     test_client_config config = {.relay_ufrag = crowd.relay.ufrag,
@@ -196,27 +201,53 @@ static void say_hello(member *m)
     test_client_send(m->client, now_ms(), hello, (size_t)len);
 }
 
+/* In a stream each datagram stands behind its length (RFC 4571), and none may be cut short. */
+static ssize_t send_framed(const member *m, const lm_dgram *d)
+{
+    uint8_t framed[LM_STREAM_ICE_MAX] = {(uint8_t)(d->len >> 8), (uint8_t)d->len};
+    memcpy(framed + LM_STREAM_PREFIX_MAX, d->data, d->len);
+    return send(m->fd, framed, d->len + LM_STREAM_PREFIX_MAX, MSG_NOSIGNAL);
+}
+
 static void flush(member *m)
 {
     lm_dgram d;
     while (test_client_poll(m->client, &d) == 1)
-        if (send(m->fd, d.data, d.len, 0) < 0 && errno != EAGAIN && errno != ECONNREFUSED)
+        if ((crowd.tcp ? send_framed(m, &d) : send(m->fd, d.data, d.len, MSG_DONTWAIT)) < 0 &&
+            errno != EAGAIN && errno != ECONNREFUSED)
             die(strerror(errno));
+}
+
+static void take(member *m, const uint8_t *data, size_t len)
+{
+    test_client_state before = test_client_get_state(m->client);
+    lm_dgram d = {.remote = crowd.relay_addr, .local = crowd.relay_addr, .data = data, .len = len};
+    test_client_input(m->client, now_ms(), &d);
+    if (before != TEST_CLIENT_OPEN && test_client_get_state(m->client) == TEST_CLIENT_OPEN)
+        say_hello(m);
+    flush(m);
 }
 
 static void receive(member *m)
 {
-    uint8_t buf[2048];
+    static lm_stream_buffer buffer;
     for (;;) {
-        ssize_t n = recv(m->fd, buf, sizeof buf, 0);
+        uint8_t *data = lm_stream_begin(&buffer, &m->stream);
+        ssize_t n = recv(m->fd, data, LM_STREAM_READ, MSG_DONTWAIT);
+        size_t len = (size_t)n;
+        if (n == 0 && crowd.tcp)
+            die("the relay has closed a stream");
         if (n < 0)
             return;
-        test_client_state before = test_client_get_state(m->client);
-        lm_dgram d = {.remote = crowd.relay_addr, .local = crowd.relay_addr, .data = buf, .len = (size_t)n};
-        test_client_input(m->client, now_ms(), &d);
-        if (before != TEST_CLIENT_OPEN && test_client_get_state(m->client) == TEST_CLIENT_OPEN)
-            say_hello(m);
-        flush(m);
+        if (!crowd.tcp) {
+            take(m, data, len);
+            continue;
+        }
+        lm_stream_input(&buffer, len);
+        while ((n = lm_stream_next(&buffer, &data, &len)) == 1)
+            take(m, data, len);
+        if (n < 0)
+            die("the relay's stream is malformed");
     }
 }
 
@@ -273,6 +304,7 @@ static void close_all(void)
         flush(m);
         test_client_destroy(m->client);
         close(m->fd);
+        lm_stream_clear(&m->stream);
     }
 }
 
@@ -376,6 +408,7 @@ static void parse_options(int argc, char **argv)
                                             {"seconds", required_argument, NULL, 's'},
                                             {"ping", required_argument, NULL, 'i'},
                                             {"signal", required_argument, NULL, 'g'},
+                                            {"tcp", no_argument, NULL, 't'},
                                             {NULL, 0, NULL, 0}};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
@@ -404,17 +437,20 @@ static void parse_options(int argc, char **argv)
             crowd.signal = atoi(optarg);
             crowd.join = true;
             break;
+        case 't':
+            crowd.tcp = true;
+            break;
         default:
             exit(2);
         }
     }
     if (optind + 1 != argc || crowd.clients < 1)
         die("usage: lumamesh-crowd RELAY-BLOB [--clients N] [--rounds N] [--warm-up N] [--pid PID] [--join] "
-            "[--seconds N] [--ping MS] [--signal MS]");
+            "[--seconds N] [--ping MS] [--signal MS] [--tcp]");
     if (lm_node_config_parse_blob(&crowd.relay, argv[optind], strlen(argv[optind])) != LM_OK)
         die("that is no relay blob");
     crowd.relay_addr = crowd.relay.ip.family != LM_AF_NONE ? crowd.relay.ip : crowd.relay.ip6;
-    crowd.relay_addr.port = crowd.relay.port;
+    crowd.relay_addr.port = crowd.tcp && crowd.relay.tcp != 0 ? crowd.relay.tcp : crowd.relay.port;
 }
 
 int main(int argc, char **argv)

@@ -105,13 +105,14 @@ static int start(void **state)
     opened = closed = messages = 0;
     if (uv_loop_init(&loop) != 0 || lm_stack_create(&stack, &stack_config) != LM_OK)
         return -1;
-    const lm_streams_config config = {.chosen = true,
-                                      .core = {.self = stack,
-                                               .input = core_input,
-                                               .stream_used = core_stream_used,
-                                               .stream_closed = core_stream_closed},
-                                      .limits = {.connections = 100, .unused_timeout = 1000},
-                                      .flush = flush};
+    const lm_streams_config config = {
+        .chosen = true,
+        .core = {.self = stack,
+                 .input = core_input,
+                 .stream_used = core_stream_used,
+                 .stream_closed = core_stream_closed},
+        .limits = {.connections = 100, .first_timeout = 2000, .unused_timeout = 1000},
+        .flush = flush};
     return lm_streams_open(&streams, &loop, &config, &why);
 }
 

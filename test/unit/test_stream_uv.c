@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/error.h"
@@ -441,27 +442,35 @@ static void a_slow_reader_takes_bounded_memory(void **state)
     assert_int_equal(stats()->queued_bytes, 0);
 }
 
-/* What was queued arrives whole and in order once it is read. */
+/* What was queued arrives whole and in order once it is read; of long datagrams the kernel takes a part. */
 static void what_waits_is_written_later(void **state)
 {
-    static uint8_t big[2 + 2000] = {0x07, 0xD0}, heard[sizeof big];
+    static uint8_t sent[60000], heard[2 + sizeof sent];
     unsigned count = 0;
     (void)state;
-    open_with((lm_streams_limits){0}, NULL);
-    int fd = connect_one();
-    expect_echo(fd, framed, sizeof framed);
-    while (stats()->queued_bytes == 0) {
-        big[2] = (uint8_t)count++;
-        say(fd, big, sizeof big);
-        uv_run(&loop, UV_RUN_NOWAIT);
+    randombytes_buf(sent, sizeof sent);
+    for (int piece = 0; piece < 2; piece++) {
+        size_t len = piece == 0 ? 2000 : sizeof sent;
+        open_with((lm_streams_limits){0}, NULL);
+        int fd = connect_one();
+        expect_echo(fd, framed, sizeof framed);
+        lm_addr remote = the_echo.remote, local = the_echo.local;
+        for (count = 0; stats()->queued_bytes < LM_STREAMS_QUEUE_MAX / 2; count++) {
+            sent[0] = (uint8_t)count;
+            assert_int_equal(lm_streams_send(streams, &remote, &local, sent, len), LM_OK);
+        }
+        for (unsigned i = 0; i < count; i++) {
+            hear(fd, heard, 2 + len);
+            sent[0] = (uint8_t)i;
+            assert_int_equal(heard[0] << 8 | heard[1], len);
+            assert_memory_equal(heard + 2, sent, len);
+        }
+        assert_int_equal(stats()->dropped_full, 0);
+        close(fd);
+        AWAIT(stats()->queued_bytes == 0 && stats()->connections == 0);
+        lm_streams_close(streams);
+        streams = NULL;
     }
-    for (unsigned i = 0; i < count; i++) {
-        hear(fd, heard, sizeof heard);
-        big[2] = (uint8_t)i;
-        assert_memory_equal(heard, big, sizeof big);
-    }
-    assert_int_equal(stats()->dropped_full, 0);
-    close(fd);
 }
 
 static void a_half_closed_stream_gets_its_answers(void **state)
@@ -494,6 +503,26 @@ static void a_reset_stream_ends(void **state)
     assert_true(stats()->dropped_gone >= 1);
 }
 
+/* What came before the reset is taken in, though an answer has already failed by then. */
+static void last_words_before_a_reset_are_heard(void **state)
+{
+    const struct linger none = {.l_onoff = 1};
+    (void)state;
+    open_with((lm_streams_limits){0}, NULL);
+    int fd = connect_one();
+    expect_echo(fd, framed, sizeof framed);
+    lm_addr remote = the_echo.remote, local = the_echo.local;
+    say(fd, framed, sizeof framed);
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    close(fd);
+    lm_streams_send(streams, &remote, &local, binding, sizeof binding);
+    assert_int_equal(lm_streams_send(streams, &remote, &local, binding, sizeof binding), LM_ENOTFOUND);
+    assert_int_equal(the_echo.inputs, 1);
+    AWAIT(the_echo.closed == 1);
+    assert_int_equal(the_echo.inputs, 2);
+    assert_int_equal(stats()->ended[LM_STREAM_END_error], 1);
+}
+
 static void on_log(void *user, lm_log_level level, const char *text)
 {
     unsigned *warnings = user;
@@ -518,6 +547,38 @@ static void a_taken_port_is_named(void **state)
     config.chosen = false;
     assert_int_equal(lm_streams_open(&second, &loop, &config, &why), LM_EIO);
     assert_int_equal(warnings, 1);
+}
+
+static bool no_memory;
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return no_memory ? NULL : __real_calloc(count, size);
+}
+
+/* A newcomer that there is no memory for waits until there is. */
+static void running_out_of_memory_is_survived(void **state)
+{
+    uint8_t buf[sizeof binding];
+    (void)state;
+    open_with((lm_streams_limits){0}, NULL);
+    int old = connect_one();
+    expect_echo(old, binding, sizeof binding);
+    no_memory = true;
+    int new = connect_one();
+    say(new, binding, sizeof binding);
+    AWAIT(stats()->accept_errors > 0);
+    expect_echo(old, binding, sizeof binding);
+    no_memory = false;
+    hear(new, buf, sizeof buf);
+    int later = connect_one(); /* and libuv accepts again */
+    expect_echo(later, binding, sizeof binding);
+    assert_int_equal(stats()->connections, 3);
+    close(old);
+    close(new);
+    close(later);
 }
 
 static unsigned count_closed(const int *fds, int count)
@@ -701,10 +762,17 @@ static void tls_handshakes_have_a_rate(void **state)
         clients[i] = tls_connect();
     for (int i = 0; i < 4; i++)
         AWAIT(tls_step(clients[i]));
-    assert_int_equal(stats()->ended[LM_STREAM_END_tls_rate], 2);
-    assert_int_equal(stats()->tls_handshakes, 2);
+    AWAIT(stats()->ended[LM_STREAM_END_tls_rate] == 2 && stats()->tls_handshakes == 2);
     for (int i = 0; i < 4; i++)
         tls_close(clients[i]);
+}
+
+/* Of this thread, in us: other programs on the machine do not count. */
+static uint64_t cpu_time(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
 /* A crowd of newcomers: the loop stands still for no more than a few steps in each of its turns. */
@@ -722,9 +790,9 @@ static void handshakes_leave_time_for_others(void **state)
         done = 0;
         for (int i = 0; i < CROWD; i++)
             done += tls_step(clients[i]);
-        uint64_t begun = uv_hrtime();
+        uint64_t begun = cpu_time();
         uv_run(&loop, UV_RUN_NOWAIT);
-        uint64_t took = uv_hrtime() - begun;
+        uint64_t took = cpu_time() - begun;
         longest = took > longest ? took : longest;
         total += took;
     }
@@ -733,10 +801,10 @@ static void handshakes_leave_time_for_others(void **state)
         tls_expect_echo(clients[i], binding, sizeof binding);
         tls_close(clients[i]);
     }
-    print_message("longest turn %u us, of %u us for %d handshakes, %u waits\n", (unsigned)(longest / 1000),
-                  (unsigned)(total / 1000), CROWD, (unsigned)stats()->tls_waits);
+    print_message("longest turn %u us, of %u us for %d handshakes, %u waits\n", (unsigned)longest,
+                  (unsigned)total, CROWD, (unsigned)stats()->tls_waits);
     assert_true(stats()->tls_waits > 0);
-    assert_true(longest < total / 4 || longest < 5000000);
+    assert_true(longest < total / 4);
 }
 
 /* Whose turn it is not may go away meanwhile. */
@@ -811,16 +879,16 @@ static void on_heard(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 
 static void openssl_comes_too(void **state)
 {
-    static const char *const versions[] = {"-tls1_2", "-no_tls1_2"};
+    static const char *const versions[] = {"-tls1_2", "-no_ssl3", "-tls1_3"};
     static const char *const keys[] = {"p256", "p384", "rsa"};
     (void)state;
     for (int i = 0; i < 3; i++) {
-        for (int v = 0; v < 2; v++) {
+        for (int v = 0; v < 3; v++) {
             char to[32], ca[512];
             uv_process_t process;
             uv_pipe_t in, out;
 #ifndef MBEDTLS_SSL_PROTO_TLS1_3
-            if (v == 1)
+            if (v == 2)
                 continue;
 #endif
             open_tls((lm_streams_limits){0}, keys[i]);
@@ -903,7 +971,9 @@ int main(void)
         TEST(what_waits_is_written_later),
         TEST(a_half_closed_stream_gets_its_answers),
         TEST(a_reset_stream_ends),
+        TEST(last_words_before_a_reset_are_heard),
         TEST(a_taken_port_is_named),
+        TEST(running_out_of_memory_is_survived),
         TEST(running_out_of_descriptors_is_survived),
         TEST(streams_go_through_tls),
         TEST(what_is_not_tls_fails),
