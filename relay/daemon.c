@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -241,6 +242,19 @@ static void close_handle(uv_handle_t *handle, void *ctx)
         uv_close(handle, NULL);
 }
 
+/*
+ * Each relayed address and each stream takes a file descriptor. The soft limit is low for the sake of
+ * programs that use select(); this one does not.
+ */
+static void allow_files(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= files.rlim_max)
+        return;
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+}
+
 int lm_daemon_run(lm_configuration *configuration, const lm_settings_source *source, lm_log *log,
                   lm_error_text *error)
 {
@@ -248,6 +262,7 @@ int lm_daemon_run(lm_configuration *configuration, const lm_settings_source *sou
         .configuration = configuration, .settings = &configuration->settings, .source = source, .log = log};
     if (uv_loop_init(&d.loop) != 0)
         return lm_error_text_set(error, LM_EIO, "the event loop cannot be made");
+    allow_files();
     d.started_unix_ms = unix_ms();
     d.started = uv_now(&d.loop);
     uv_timer_init(&d.loop, &d.drain);

@@ -158,7 +158,7 @@ int lm_service_start(lm_service **service, uv_loop_t *loop, const lm_settings *s
         return lm_error_text_set(error, result, "the relay cannot be made: %s", lm_strerror(result));
     }
     read_wall_clock(s);
-    lm_udp_core core = {.self = s->relay,
+    lm_port_core core = {.self = s->relay,
                         .input = core_input,
                         .poll = core_poll,
                         .next_timeout = core_next_timeout,

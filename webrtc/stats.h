@@ -57,11 +57,17 @@
     X(sessions, "transport_sessions", "Living sessions, those that are still handshaking included.") \
     X(sessions_open, "transport_sessions_open", "Living sessions whose channel is open.")
 
-/* Of the UDP port. */
+/* Of the UDP port, and of relayed addresses. */
 #define LM_UDP_COUNTERS(X)                                                                              \
     X(truncated, "udp_truncated_datagrams", "Datagrams that were longer than the buffer, and dropped.") \
     X(send_errors, "udp_send_errors", "Datagrams that the kernel refused for good.")                    \
-    X(send_blocked, "udp_send_blocked", "Times that the kernel's send buffer was full.")
+    X(send_blocked, "udp_send_blocked", "Times that the kernel's send buffer was full.")                \
+    X(send_blocked_packets, "udp_send_blocked_packets", "Relayed packets dropped at such times.")       \
+    X(receive_calls, "udp_receive_calls", "System calls that received datagrams.")                      \
+    X(send_calls, "udp_send_calls", "System calls that sent datagrams.")                                \
+    X(merged_receives, "udp_merged_receives", "Times that the kernel gave many datagrams as one.")      \
+    X(merged_sends, "udp_merged_sends", "Times that it was given many as one.")                         \
+    X(pauses, "udp_pauses", "Short pauses that let packets come together, at a high rate.")
 
 typedef struct lm_udp_stats {
 #define LM_X(name, metric, help) uint64_t name;

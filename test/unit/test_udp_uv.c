@@ -87,7 +87,7 @@ static lm_udp *udp;
 static int open_echo(void **state)
 {
     lm_error_text why;
-    lm_udp_core core = {.self = &the_echo,
+    lm_port_core core = {.self = &the_echo,
                         .input = echo_input,
                         .poll = echo_poll,
                         .next_timeout = echo_next_timeout,
@@ -257,7 +257,7 @@ static void a_taken_port_is_named(void **state)
 {
     lm_error_text why;
     lm_udp *second;
-    lm_udp_core core = {0};
+    lm_port_core core = {0};
     (void)state;
     assert_int_equal(lm_udp_open(&second, &loop, lm_udp_port(udp), &core, &why), LM_EIO);
     assert_non_null(strstr(why.text, "cannot open UDP port"));
