@@ -61,6 +61,64 @@ static void describe_port(const lm_option *option, char *text, size_t size)
     snprintf(text, size, "a port from 1 to 65535");
 }
 
+static int parse_optional_port(const lm_option *option, const char *text, void *target)
+{
+    uint64_t number = 0;
+    (void)option;
+    int result = strcmp(text, "off") == 0 ? LM_OK : parse_number(&number, text, 0, 65535);
+    if (result == LM_OK)
+        *(uint16_t *)target = (uint16_t)number;
+    return result;
+}
+
+static void describe_optional_port(const lm_option *option, char *text, size_t size)
+{
+    (void)option;
+    snprintf(text, size, "a port from 1 to 65535, or 0 for none");
+}
+
+static int parse_same_port(const lm_option *option, const char *text, void *target)
+{
+    uint16_t port;
+    if (strcmp(text, "same") == 0) {
+        *(int32_t *)target = -1;
+        return LM_OK;
+    }
+    int result = parse_optional_port(option, text, &port);
+    if (result == LM_OK)
+        *(int32_t *)target = port;
+    return result;
+}
+
+static void describe_same_port(const lm_option *option, char *text, size_t size)
+{
+    (void)option;
+    snprintf(text, size, "a port from 1 to 65535, 0 for none, or same for UDP_PORT's number");
+}
+
+static int parse_ports(const lm_option *option, const char *text, void *target)
+{
+    char first[8];
+    uint64_t numbers[2];
+    const char *dash = strchr(text, '-');
+    (void)option;
+    if (dash == NULL || (size_t)(dash - text) >= sizeof first)
+        return LM_EINVAL;
+    memcpy(first, text, (size_t)(dash - text));
+    first[dash - text] = '\0';
+    if (parse_number(&numbers[0], first, 1024, 65535) != LM_OK ||
+        parse_number(&numbers[1], dash + 1, numbers[0], 65535) != LM_OK)
+        return LM_EINVAL;
+    *(lm_port_range *)target = (lm_port_range){(uint16_t)numbers[0], (uint16_t)numbers[1]};
+    return LM_OK;
+}
+
+static void describe_ports(const lm_option *option, char *text, size_t size)
+{
+    (void)option;
+    snprintf(text, size, "two ports from 1024 to 65535 such as 49152-65535");
+}
+
 static int parse_bool(const lm_option *option, const char *text, void *target)
 {
     static const char *const words[] = {"0", "1", "false", "true", "no", "yes", "off", "on"};
@@ -357,6 +415,9 @@ static int parse_command(const lm_option *option, const char *text, void *target
 
 const lm_option_type lm_option_uint = {"NUMBER", parse_uint, describe_uint, NULL};
 const lm_option_type lm_option_port = {"PORT", parse_port, describe_port, NULL};
+const lm_option_type lm_option_optional_port = {"PORT", parse_optional_port, describe_optional_port, NULL};
+const lm_option_type lm_option_same_port = {"PORT", parse_same_port, describe_same_port, NULL};
+const lm_option_type lm_option_ports = {"FIRST-LAST", parse_ports, describe_ports, NULL};
 const lm_option_type lm_option_bool = {NULL, parse_bool, describe_bool, NULL};
 const lm_option_type lm_option_string = {"TEXT", parse_string, describe_string, NULL};
 const lm_option_type lm_option_path = {"PATH", take_text, describe_path, NULL};

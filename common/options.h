@@ -52,9 +52,18 @@ struct lm_option {
     const char *const *choices; /* for choices: the words, with a NULL behind them */
 };
 
+typedef struct lm_port_range {
+    uint16_t first, last; /* both included */
+} lm_port_range;
+
 /* The types, with their targets. Texts go into arrays of max + 1 bytes. */
-extern const lm_option_type lm_option_uint;    /* uint32_t, min to max */
-extern const lm_option_type lm_option_port;    /* uint16_t, 1 to 65535 */
+extern const lm_option_type lm_option_uint; /* uint32_t, min to max */
+extern const lm_option_type lm_option_port; /* uint16_t, 1 to 65535 */
+/* uint16_t: a port, 0 for none ("off" too) */
+extern const lm_option_type lm_option_optional_port;
+/* int32_t: likewise, and -1 for "same", that of another option */
+extern const lm_option_type lm_option_same_port;
+extern const lm_option_type lm_option_ports;   /* lm_port_range: "49152-65535", from 1024 on */
 extern const lm_option_type lm_option_bool;    /* bool: 1 0 true false yes no on off */
 extern const lm_option_type lm_option_string;  /* char[max + 1], printable */
 extern const lm_option_type lm_option_path;    /* char[max + 1] */

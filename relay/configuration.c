@@ -5,6 +5,7 @@
 
 #include "common/error.h"
 #include "common/random.h"
+#include "relay/tls_files.h"
 
 static int load(lm_configuration *c, bool read_only, const lm_log *log, lm_error_list *errors,
                 lm_error_text *error)
@@ -18,6 +19,11 @@ static int load(lm_configuration *c, bool read_only, const lm_log *log, lm_error
                                          .errors = errors,
                                          .random = lm_random_system(),
                                          .log = log};
+    int tls = lm_tls_files_load(&c->tls, &c->settings, error);
+    if (tls != LM_OK)
+        lm_error_list_add(errors, tls, "%s", error->text);
+    if (tls != LM_OK && errors == NULL)
+        return tls;
     int result = lm_identity_load(&c->identity, &identity, error);
     if (result == LM_OK)
         lm_settings_node_config(&c->settings, &c->identity, &c->node);
@@ -39,6 +45,8 @@ int lm_configuration_check(lm_configuration *c, const lm_settings_source *source
     /* Where a path could not be read, nobody knows which identity is meant. */
     bool known = s->state_dir[0] != '\0' && s->cert_file[0] != '\0' && s->key_file[0] != '\0' &&
                  s->node_key[0] != '\0';
+    if (s->tls_cert[0] == '\0' || s->tls_key[0] == '\0')
+        s->tls_port = 0; /* as much has been said already */
     if (known && load(c, true, log, errors, &text) == LM_ENOTFOUND)
         *note = text;
     return errors->code;
@@ -54,6 +62,8 @@ int lm_configuration_reload(lm_configuration *fresh, const lm_configuration *run
         lm_settings_keep_fixed(&fresh->settings, &running->settings, kept);
         result = lm_configuration_load(fresh, true, log, error);
     }
+    fresh->node.tcp = running->node.tcp; /* the port that is open */
+
     if (result == LM_OK && memcmp(fresh->node.nk, running->node.nk, sizeof fresh->node.nk) != 0)
         result = lm_error_text_set(error, LM_EINVAL, "%s holds the key of another node: that needs a restart",
                                    fresh->settings.node_key);
@@ -65,5 +75,6 @@ int lm_configuration_reload(lm_configuration *fresh, const lm_configuration *run
 void lm_configuration_clear(lm_configuration *c)
 {
     lm_identity_clear(&c->identity);
+    lm_tls_server_destroy(c->tls);
     sodium_memzero(c, sizeof *c);
 }

@@ -10,17 +10,20 @@
 #include "common/log.h"
 #include "mesh/node_config.h"
 #include "relay/settings.h"
+#include "webrtc/tls.h"
 
 /* Zero-initialise; lm_configuration_clear() wipes and frees. Large: not for the stack. */
 typedef struct lm_configuration {
     lm_settings settings;
     lm_identity identity;
+    lm_tls_server *tls; /* of TLS_PORT; NULL without one */
     lm_node_config node;
 } lm_configuration;
 
 /*
- * Loads the identity that configuration->settings name, and makes the rest from it. With read_only nothing is
- * made, see lm_identity_config. log (may be NULL) is for warnings. Errors are lm_identity_load()'s.
+ * Loads the identity and the TLS port's certificate that configuration->settings name, and makes the rest
+ * from them. With read_only nothing is made, see lm_identity_config. log (may be NULL) is for warnings.
+ * Errors are lm_identity_load()'s and lm_tls_files_load()'s.
  */
 int lm_configuration_load(lm_configuration *configuration, bool read_only, const lm_log *log,
                           lm_error_text *error);

@@ -107,7 +107,7 @@ static int change(daemon_state *d, lm_configuration *fresh, lm_error_text *error
     if (d->health != NULL)
         result = prepare_pages(d, &pages, fresh, error);
     if (result == LM_OK)
-        result = lm_service_reconfigure(d->service, &fresh->settings, &fresh->identity, &fresh->node, error);
+        result = lm_service_reconfigure(d->service, fresh, error);
     if (result != LM_OK) {
         lm_pages_clear(&pages);
         return result;
@@ -269,8 +269,7 @@ int lm_daemon_run(lm_configuration *configuration, const lm_settings_source *sou
     d.drain.data = &d;
     int result = start_signals(&d, error);
     if (result == LM_OK)
-        result = lm_service_start(&d.service, &d.loop, d.settings, &configuration->identity,
-                                  &configuration->node, log, error);
+        result = lm_service_start(&d.service, &d.loop, configuration, log, error);
     if (result == LM_OK)
         result = start_health(&d, error);
     if (result == LM_OK) {

@@ -10,6 +10,7 @@
 #include "relay/log_line.h"
 #include "relay/memory_bound.h"
 #include "relay/status_command.h"
+#include "relay/turn_command.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -113,9 +114,13 @@ int main(int argc, char **argv)
     lm_settings *settings = &configuration.settings;
     lm_error_text error = {""};
     lm_status_arguments status;
+    char user[LM_TURN_USER_MAX + 1];
     bool ask_status = argc > 1 && strcmp(argv[1], "status") == 0;
+    bool make_credential = argc > 1 && strcmp(argv[1], "turn-credential") == 0;
 
     if (ask_status && lm_status_arguments_take(&status, &argc, argv, &error) != LM_OK)
+        return fail(&error, EXIT_USAGE);
+    if (make_credential && lm_turn_command_take(user, &argc, argv, &error) != LM_OK)
         return fail(&error, EXIT_USAGE);
     const lm_settings_source source = {.argc = argc, .argv = argv, .get = get_environment};
     int result = lm_settings_read(settings, &source, &error);
@@ -146,10 +151,14 @@ int main(int argc, char **argv)
                   .ctx = settings};
     if (init_crypto(&error) != LM_OK)
         return fail(&error, EXIT_FAILURE);
-    result = lm_configuration_load(&configuration, false, &log, &error);
-    if (result == LM_OK)
+    result = lm_configuration_load(&configuration, make_credential, &log, &error);
+    if (make_credential && result == LM_OK)
+        result = lm_turn_command_print(settings, &configuration.node, user, &error);
+    else if (result == LM_OK)
+
         result = print_config(settings, &configuration.node, configuration.identity.created, &error);
-    if (result == LM_OK && settings->command == LM_COMMAND_RUN)
+    if (result == LM_OK && !make_credential && settings->command == LM_COMMAND_RUN)
+
         result = lm_daemon_run(&configuration, &source, &log, &error);
     lm_configuration_clear(&configuration);
     return result == LM_OK ? EXIT_SUCCESS : fail(&error, EXIT_FAILURE);

@@ -5,8 +5,29 @@
 #include "webrtc/admission.h"
 #include "webrtc/output_queue.h"
 #include "webrtc/sctp.h"
+#include "webrtc/stream_uv.h"
+#include "webrtc/turn.h"
 
 #define MEGABYTE 1000000.0
+
+/* The TURN server with all its allocations; its queue and tables are part of it whatever their number is. */
+static uint64_t turn_most(const lm_settings *s)
+{
+    uint64_t families = (s->public_ip[0].family != LM_AF_NONE) + (s->public_ip6[0].family != LM_AF_NONE);
+    uint64_t ports = (uint64_t)(s->turn_ports.last - s->turn_ports.first) + 1;
+    if (s->turn == LM_TURN_CHOICE_OFF)
+        return 0;
+    return (uint64_t)s->max_allocations * LM_TURN_MEMORY_ALLOCATION + families * ports * LM_TURN_MEMORY_PORT +
+           LM_TURN_QUEUE_BYTES + LM_ADMISSION_ADDRESSES * LM_MEMORY_ADMISSION_ENTRY;
+}
+
+/* The connections of the TCP and the TLS port, each with its queue full. */
+static uint64_t streams_most(const lm_settings *s)
+{
+    uint32_t connections = s->max_sessions + (s->turn != LM_TURN_CHOICE_OFF ? s->max_allocations : 0);
+    return (lm_settings_tcp_port(s) != 0 ? lm_streams_memory(connections, false) : 0) +
+           (s->tls_port != 0 ? lm_streams_memory(connections, true) : 0);
+}
 
 void lm_memory_bound_of(lm_memory_bound *b, const lm_settings *settings)
 {
@@ -31,7 +52,10 @@ void lm_memory_bound_of(lm_memory_bound *b, const lm_settings *settings)
     if (b->peers_most > LM_PEERS_DETACHED_MAX)
         b->peers_most = LM_PEERS_DETACHED_MAX;
     b->at_rest = b->fixed + sessions * b->session_at_rest;
-    b->most = b->fixed + sessions * b->session_most + b->peers_most * b->peer_most;
+    b->turn_most = turn_most(settings);
+    b->streams_most = streams_most(settings);
+    b->most =
+        b->fixed + sessions * b->session_most + b->peers_most * b->peer_most + b->turn_most + b->streams_most;
 }
 
 void lm_memory_bound_print(FILE *out, const lm_memory_bound *b, const lm_settings *settings)
@@ -42,7 +66,9 @@ void lm_memory_bound_print(FILE *out, const lm_memory_bound *b, const lm_setting
         out,
         "memory: %.0f MB at the very most, with every queue and room full: %.0f MB, %.2f MB a session, and "
         "%.2f MB for\n"
-        "        each of %llu peers that may come back within RESUME_SECONDS\n",
+        "        each of %llu peers that may come back within RESUME_SECONDS, %.0f MB for TURN, %.0f MB for "
+        "streams\n",
         (double)b->most / MEGABYTE, (double)b->fixed / MEGABYTE, (double)b->session_most / MEGABYTE,
-        (double)b->peer_most / MEGABYTE, (unsigned long long)b->peers_most);
+        (double)b->peer_most / MEGABYTE, (unsigned long long)b->peers_most, (double)b->turn_most / MEGABYTE,
+        (double)b->streams_most / MEGABYTE);
 }

@@ -25,6 +25,8 @@ typedef struct lm_memory_bound {
     uint64_t session_most;    /* each session with its queues full and in all the rooms it may be in */
     uint64_t peer_most;       /* each peer that is kept for a session to come back to */
     uint64_t peers_most;      /* number of those */
+    uint64_t turn_most;       /* the TURN server with all its allocations; 0: off */
+    uint64_t streams_most;    /* the TCP and TLS connections with their queues full */
     uint64_t at_rest, most;   /* the sums */
 } lm_memory_bound;
 

@@ -121,7 +121,7 @@ void lm_message_welcome(lm_relay *relay, lm_ms now, lm_relay_session *session,
     lm_json_uint(&j, LM_WEBRTC_MESSAGE_MAX);
     lm_json_close(&j, '}');
     lm_json_key(&j, "turn");
-    lm_json_bool(&j, false);
+    lm_json_bool(&j, lm_turn_offer_is_made(&relay->turn));
     end(&j, re);
     send_text(relay, now, session, &j);
 }
@@ -226,6 +226,30 @@ void lm_message_nodes(lm_relay *relay, lm_ms now, lm_relay_session *session, con
     lm_json_close(&j, ']');
     end(&j, re);
     send_text(relay, now, session, &j);
+}
+
+int lm_message_turn(lm_relay *relay, lm_ms now, lm_relay_session *session, const char *re)
+{
+    char username[LM_TURN_USERNAME_MAX + 1], credential[LM_TURN_PASSWORD_LEN + 1];
+    char urls[LM_TURN_OFFER_URLS_MAX][LM_TURN_OFFER_URL_SIZE];
+    uint64_t expiry = lm_own_node_unix_time(&relay->node, now) / 1000 + LM_TURN_CREDENTIAL_TTL;
+    int result = lm_turn_credential(relay->turn.secret, session->peer->id_text, expiry, username, credential);
+    if (result != LM_OK)
+        return result;
+    size_t count = lm_turn_offer_urls(&relay->turn, &relay->node.config, urls);
+    lm_json_writer j = begin(relay, "turn");
+    lm_json_key(&j, "urls");
+    lm_json_open(&j, '[');
+    for (size_t i = 0; i < count; i++)
+        lm_json_string(&j, urls[i]);
+    lm_json_close(&j, ']');
+    put_string(&j, "username", username);
+    put_string(&j, "credential", credential);
+    lm_json_key(&j, "ttl");
+    lm_json_uint(&j, LM_TURN_CREDENTIAL_TTL);
+    end(&j, re);
+    send_text(relay, now, session, &j);
+    return LM_OK;
 }
 
 void lm_message_pong(lm_relay *relay, lm_ms now, lm_relay_session *session, const char *t, const char *re)

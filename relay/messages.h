@@ -45,6 +45,9 @@ void lm_message_peer_left(lm_relay *relay, lm_ms now, const lm_member *member);
 int lm_message_signal(lm_relay *relay, lm_ms now, const lm_member *target, const lm_peer *from,
                       const char *data);
 
+/* The URLs of the TURN server and a credential for this session's peer. LM_ECRYPTO: none could be made. */
+int lm_message_turn(lm_relay *relay, lm_ms now, lm_relay_session *session, const char *re);
+
 void lm_message_nodes(lm_relay *relay, lm_ms now, lm_relay_session *session, const char *re);
 
 /* t is JSON text, "" if the ping had none. */

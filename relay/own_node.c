@@ -7,7 +7,9 @@
 
 static const char hello_domain[] = "lumamesh-hello-v1"; /* signed with its NUL */
 
-static const char *const features[] = {"signal"};
+/* The last one only where own->turn says so. */
+static const char *const features[] = {"signal", "turn"};
+#define FEATURES (sizeof features / sizeof features[0])
 
 int lm_own_node_init(lm_own_node *own, const lm_node_config *config, const uint8_t seed[32])
 {
@@ -26,6 +28,13 @@ int lm_own_node_set_config(lm_own_node *own, const lm_node_config *config)
     own->config = *config;
     lm_node_record_clear(&own->record); /* record_seq stays: the next record has to replace it */
     return LM_OK;
+}
+
+void lm_own_node_set_turn(lm_own_node *own, bool turn)
+{
+    if (own->turn != turn)
+        lm_node_record_clear(&own->record);
+    own->turn = turn;
 }
 
 void lm_own_node_clear(lm_own_node *own)
@@ -52,13 +61,18 @@ void lm_own_node_sign_hello(const lm_own_node *own, const uint8_t nonce[LM_HELLO
     lm_base64url_encode(sig, LM_NODE_SIG_TEXT, sig_bytes, sizeof sig_bytes);
 }
 
+uint64_t lm_own_node_unix_time(const lm_own_node *own, lm_ms now)
+{
+    return own->unix_ms + (now > own->clock_at ? now - own->clock_at : 0);
+}
+
 /*
  * The wall clock, but always past the last seq, or the new record would not replace the last one where the
  * clock was set back. A last seq so far ahead that every reader refused it does not count.
  */
 static uint64_t next_seq(const lm_own_node *own, lm_ms now)
 {
-    uint64_t seq = own->unix_ms + (now > own->clock_at ? now - own->clock_at : 0);
+    uint64_t seq = lm_own_node_unix_time(own, now);
     if (seq <= own->record_seq && own->record_seq - seq <= LM_NODE_RECORD_FUTURE_MAX)
         seq = own->record_seq + 1;
     return seq;
@@ -70,7 +84,7 @@ const lm_node_record *lm_own_node_record(lm_own_node *own, lm_ms now)
         const lm_node_record_extra extra = {
             .seq = next_seq(own, now),
             .features = features,
-            .feature_count = sizeof features / sizeof features[0],
+            .feature_count = own->turn ? FEATURES : FEATURES - 1,
         };
         if (lm_node_record_make(&own->record, &own->config, &extra, own->seed) == LM_OK) {
             own->record_at = now;

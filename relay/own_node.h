@@ -2,6 +2,7 @@
 #ifndef LM_RELAY_OWN_NODE_H
 #define LM_RELAY_OWN_NODE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/clock.h"
@@ -12,6 +13,7 @@
 
 typedef struct lm_own_node {
     lm_node_config config;
+    bool turn; /* see lm_own_node_set_turn() */
     char nk_text[LM_BASE64URL_SIZE(LM_NODE_PUBLIC_KEY_LEN)];
     uint8_t seed[32];
     uint8_t secret_key[64];
@@ -29,11 +31,17 @@ int lm_own_node_init(lm_own_node *own, const lm_node_config *config, const uint8
  */
 int lm_own_node_set_config(lm_own_node *own, const lm_node_config *config);
 
+/* Says whether the relay is a TURN server; the next record names it as a feature. */
+void lm_own_node_set_turn(lm_own_node *own, bool turn);
+
 /* Frees the record and wipes the keys. */
 void lm_own_node_clear(lm_own_node *own);
 
 /* unix_ms is the wall-clock time that belongs to now. */
 void lm_own_node_set_unix_time(lm_own_node *own, lm_ms now, uint64_t unix_ms);
+
+/* The wall-clock time at `now`, in ms since 1970, as far as lm_own_node_set_unix_time() has told it. */
+uint64_t lm_own_node_unix_time(const lm_own_node *own, lm_ms now);
 
 /* Writes base64url of the Ed25519 signature over "lumamesh-hello-v1" 0x00 nonce fingerprint. */
 void lm_own_node_sign_hello(const lm_own_node *own, const uint8_t nonce[LM_HELLO_NONCE_LEN],

@@ -47,11 +47,13 @@ int lm_relay_create(lm_relay **out, const lm_relay_config *config, lm_webrtc *st
     relay->peers.stats = &relay->stats;
     relay->rooms.stats = &relay->stats;
     relay->rooms.room_size = config->limits.room_size;
+    relay->turn = config->turn;
     result = lm_own_node_init(&relay->node, &config->node, config->node_seed);
     if (result != LM_OK) {
         lm_relay_destroy(relay);
         return result;
     }
+    lm_own_node_set_turn(&relay->node, lm_turn_offer_is_made(&relay->turn));
     *out = relay;
     return LM_OK;
 }
@@ -63,6 +65,7 @@ void lm_relay_destroy(lm_relay *relay)
     lm_presence_clear(relay);
     lm_sessions_clear(&relay->sessions);
     lm_own_node_clear(&relay->node);
+    sodium_memzero(&relay->turn, sizeof relay->turn);
     lm_webrtc_destroy(relay->stack);
     free(relay);
 }
@@ -83,6 +86,8 @@ int lm_relay_reconfigure(lm_relay *relay, const lm_relay_change *change)
         return result;
     /* From here on nothing can fail. */
     (void)lm_own_node_set_config(&relay->node, &change->node);
+    relay->turn = change->turn;
+    lm_own_node_set_turn(&relay->node, lm_turn_offer_is_made(&relay->turn));
     relay->limits = change->limits;
     relay->rooms.room_size = change->limits.room_size;
     if (!relay->draining)

@@ -15,6 +15,7 @@
 #include "common/random.h"
 #include "mesh/node_config.h"
 #include "relay/relay_stats.h"
+#include "relay/turn_offer.h"
 #include "webrtc/webrtc.h"
 
 /* The `v` of hello and welcome. */
@@ -34,6 +35,7 @@ typedef struct lm_relay_config {
     lm_relay_limits limits;
     lm_node_config node;   /* what this relay tells of itself */
     uint8_t node_seed[32]; /* Ed25519 seed that belongs to node.nk; copied, wiped at destroy */
+    lm_turn_offer turn;    /* copied, wiped likewise */
     lm_random random;
     const lm_log *log; /* may be NULL; borrowed for the relay's life */
 } lm_relay_config;
@@ -43,6 +45,7 @@ typedef struct lm_relay_change {
     lm_relay_limits limits;
     lm_webrtc_limits stack;
     lm_node_config node; /* of the same node key */
+    lm_turn_offer turn;
     lm_webrtc_identity identity;
 } lm_relay_change;
 

@@ -14,6 +14,7 @@ struct lm_relay {
     const lm_log *log; /* borrowed, may be NULL */
     lm_webrtc *stack;  /* owned */
     lm_own_node node;
+    lm_turn_offer turn;
     lm_sessions sessions;
     lm_peers peers;
     lm_rooms rooms;

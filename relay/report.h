@@ -16,6 +16,8 @@
 #include "relay/process_stats.h"
 #include "relay/relay_stats.h"
 #include "webrtc/stats.h"
+#include "webrtc/stream_stats.h"
+#include "webrtc/turn_stats.h"
 
 /* Room for either text, whatever the numbers are. */
 #define LM_REPORT_MAX (64 * 1024)
@@ -32,6 +34,9 @@ typedef struct lm_report {
     const lm_webrtc_stats *webrtc;
     const lm_relay_stats *relay;
     const lm_udp_stats *udp;
+    const lm_stream_stats *tcp; /* all 0 where the port is not open, as those of TLS */
+    const lm_stream_stats *tls;
+    const lm_turn_stats *turn; /* all 0 where TURN is off */
     lm_process_stats process;
 } lm_report;
 

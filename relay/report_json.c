@@ -63,6 +63,11 @@ static void put_drops(lm_json_writer *j, const lm_report *r)
     LM_RELAY_DROPS(LM_X)
 #undef LM_X
     close_object(j);
+    open_object(j, "turn");
+#define LM_X(name) put_uint(j, #name, r->turn->drops.name);
+    LM_TURN_DROPS(LM_X)
+#undef LM_X
+    close_object(j);
     close_object(j);
 }
 
@@ -132,6 +137,30 @@ static void put_udp(lm_json_writer *j, const lm_udp_stats *stats)
     close_object(j);
 }
 
+static void put_stream(lm_json_writer *j, const char *key, const lm_stream_stats *stats)
+{
+    open_object(j, key);
+#define LM_X(name, metric, help) put_uint(j, #name, stats->name);
+    LM_STREAM_COUNTERS(LM_X)
+    LM_STREAM_GAUGES(LM_X)
+#undef LM_X
+    open_object(j, "ended");
+    for (int i = 0; i < LM_STREAM_END_COUNT; i++)
+        put_uint(j, lm_stream_end_name((lm_stream_end)i), stats->ended[i]);
+    close_object(j);
+    close_object(j);
+}
+
+static void put_turn(lm_json_writer *j, const lm_turn_stats *stats)
+{
+    open_object(j, "turn");
+#define LM_X(name, metric, help) put_uint(j, #name, stats->name);
+    LM_TURN_COUNTERS(LM_X)
+    LM_TURN_GAUGES(LM_X)
+#undef LM_X
+    close_object(j);
+}
+
 static void put_process(lm_json_writer *j, const lm_process_stats *process)
 {
     open_object(j, "process");
@@ -162,6 +191,9 @@ int lm_report_json(const lm_report *report, void *buf, size_t cap)
     put_relay(&j, report->relay);
     put_webrtc(&j, report->webrtc);
     put_udp(&j, report->udp);
+    put_stream(&j, "tcp", report->tcp);
+    put_stream(&j, "tls", report->tls);
+    put_turn(&j, report->turn);
     put_process(&j, &report->process);
     lm_json_close(&j, '}');
     return j.text.failed ? LM_ETOOBIG : (int)j.text.len;

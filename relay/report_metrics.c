@@ -120,6 +120,41 @@ static void put_webrtc(lm_writer *w, const lm_webrtc_stats *stats)
             lm_close_reason_name((lm_close_reason)i), stats->closed[i]);
 }
 
+/* One value of each listener. */
+static void put_streams(lm_writer *w, const lm_report *r)
+{
+#define LM_X(name, metric, help)                                             \
+    put_head(w, PREFIX metric, "gauge", help);                               \
+    put(w, PREFIX metric "{transport=\"tcp\"} %" PRIu64 "\n", r->tcp->name); \
+    put(w, PREFIX metric "{transport=\"tls\"} %" PRIu64 "\n", r->tls->name);
+    LM_STREAM_GAUGES(LM_X)
+#undef LM_X
+#define LM_X(name, metric, help)                                                   \
+    put_head(w, PREFIX metric "_total", "counter", help);                          \
+    put(w, PREFIX metric "_total{transport=\"tcp\"} %" PRIu64 "\n", r->tcp->name); \
+    put(w, PREFIX metric "_total{transport=\"tls\"} %" PRIu64 "\n", r->tls->name);
+    LM_STREAM_COUNTERS(LM_X)
+#undef LM_X
+    put_head(w, PREFIX "stream_ended_total", "counter", "Connections that ended or were refused, by reason.");
+    for (int i = 0; i < LM_STREAM_END_COUNT; i++) {
+        const char *reason = lm_stream_end_name((lm_stream_end)i);
+        put(w, PREFIX "stream_ended_total{transport=\"tcp\",reason=\"%s\"} %" PRIu64 "\n", reason,
+            r->tcp->ended[i]);
+        put(w, PREFIX "stream_ended_total{transport=\"tls\",reason=\"%s\"} %" PRIu64 "\n", reason,
+            r->tls->ended[i]);
+    }
+}
+
+static void put_turn(lm_writer *w, const lm_turn_stats *stats)
+{
+#define LM_X(name, metric, help) put_gauge(w, PREFIX metric, stats->name, help);
+    LM_TURN_GAUGES(LM_X)
+#undef LM_X
+#define LM_X(name, metric, help) put_counter(w, PREFIX metric "_total", stats->name, help);
+    LM_TURN_COUNTERS(LM_X)
+#undef LM_X
+}
+
 static void put_drops(lm_writer *w, const lm_report *r)
 {
     put_head(w, PREFIX "drops_total", "counter",
@@ -131,6 +166,10 @@ static void put_drops(lm_writer *w, const lm_report *r)
 #define LM_X(name) \
     put(w, PREFIX "drops_total{layer=\"relay\",reason=\"" #name "\"} %" PRIu64 "\n", r->relay->drops.name);
     LM_RELAY_DROPS(LM_X)
+#undef LM_X
+#define LM_X(name) \
+    put(w, PREFIX "drops_total{layer=\"turn\",reason=\"" #name "\"} %" PRIu64 "\n", r->turn->drops.name);
+    LM_TURN_DROPS(LM_X)
 #undef LM_X
 }
 
@@ -163,6 +202,8 @@ int lm_report_metrics(const lm_report *report, void *buf, size_t cap)
 #undef LM_X
     put_histogram(&w, PREFIX "loop_turn_seconds", &report->udp->turn_time,
                   "CPU time that a turn of the event loop took, from one wait for the network to the next.");
+    put_streams(&w, report);
+    put_turn(&w, report->turn);
     put_drops(&w, report);
     put_process(&w, report);
     return w.failed ? LM_ETOOBIG : (int)w.len;

@@ -9,15 +9,17 @@
 
 #include "common/error.h"
 #include "common/random.h"
+#include "relay/port_uv.h"
 #include "relay/relay.h"
 #include "webrtc/stack.h"
-#include "webrtc/udp_uv.h"
+#include "webrtc/turn.h"
 
 /*
  * New sessions at once from one address, and messages at once from one session: what a page full of tabs, or
  * a browser that joins all its rooms, may come with after a while of silence (protocol page, section 3).
  */
 #define SESSION_BURST 128
+#define STREAMS_PER_ADDRESS 256
 #define MESSAGE_BURST 4096
 
 /*
@@ -33,42 +35,29 @@
  */
 #define TRIM_SESSIONS 16
 
+static const lm_turn_stats no_turn;
+
 struct lm_service {
     uv_loop_t *loop;
     uv_timer_t upkeep;
     const lm_log *log;
     lm_relay *relay;
-    lm_udp *udp;
+    lm_turn *turn;                            /* NULL: off */
+    char turn_secret[LM_TURN_SECRET_MAX + 1]; /* drawn at the start, for where none is set */
+    lm_port *port;
     uint32_t max_sessions;
     uint64_t ended; /* sessions that had ended when memory was given back last */
 };
 
-static int core_input(void *self, lm_ms now, const lm_dgram *in)
-{
-    return lm_relay_input(self, now, in);
-}
-
-static int core_poll(void *self, lm_ms now, lm_dgram *out)
-{
-    return lm_relay_poll(self, now, out);
-}
-
-static lm_ms core_next_timeout(const void *self)
-{
-    return lm_relay_next_timeout(self);
-}
-
-static void core_timeout(void *self, lm_ms now)
-{
-    lm_relay_timeout(self, now);
-}
-
 static void read_wall_clock(lm_service *s)
 {
     uv_timeval64_t wall;
-    if (uv_gettimeofday(&wall) == 0)
-        lm_relay_set_unix_time(s->relay, uv_now(s->loop),
-                               (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_usec / 1000);
+    if (uv_gettimeofday(&wall) != 0)
+        return;
+    uint64_t unix_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_usec / 1000;
+    lm_relay_set_unix_time(s->relay, uv_now(s->loop), unix_ms);
+    if (s->turn != NULL)
+        lm_turn_set_unix_time(s->turn, uv_now(s->loop), unix_ms);
 }
 
 /*
@@ -123,6 +112,117 @@ static lm_webrtc_identity stack_identity(const lm_identity *identity, const lm_n
                                 .key_len = identity->key.der_len};
 }
 
+/* --- the TURN server --- */
+
+static lm_turn_limits turn_limits(const lm_settings *settings)
+{
+    return (lm_turn_limits){.max_allocations = settings->max_allocations,
+                            .user_allocations = settings->max_allocations_per_user,
+                            .rate = settings->turn_rate};
+}
+
+/* TURN_SECRET's secrets, or the one that was drawn; settings are checked, so nothing can be wrong with them.
+ */
+static void turn_secrets(const lm_service *s, const lm_settings *settings, lm_turn_secrets *secrets)
+{
+    const char *text = settings->turn_secret[0] != '\0' ? settings->turn_secret : s->turn_secret;
+    memset(secrets, 0, sizeof *secrets);
+    (void)lm_turn_secrets_parse(secrets, text);
+}
+
+static void turn_peers(const lm_settings *settings, lm_turn_peers *peers)
+{
+    lm_error_text ignored;
+    memset(peers, 0, sizeof *peers);
+    if (strcmp(settings->turn_allow_peers, "-") != 0)
+        (void)lm_turn_peers_parse(peers, settings->turn_allow_peers, &ignored);
+}
+
+static lm_turn_offer turn_offer(const lm_service *s, const lm_settings *settings)
+{
+    lm_turn_offer offer = {.tcp_port = lm_port_tcp(s->port), .tls_port = lm_port_tls(s->port)};
+    lm_turn_secrets secrets;
+    if (settings->turn != LM_TURN_CHOICE_OFF) {
+        turn_secrets(s, settings, &secrets);
+        memcpy(offer.secret, secrets.secret[0], sizeof offer.secret);
+        sodium_memzero(&secrets, sizeof secrets);
+    }
+    return offer;
+}
+
+static int make_turn(lm_service *s, const lm_settings *settings)
+{
+    lm_turn_secrets secrets;
+    lm_turn_peers peers;
+    uint8_t drawn[24];
+    if (settings->turn == LM_TURN_CHOICE_OFF)
+        return LM_OK;
+    randombytes_buf(drawn, sizeof drawn);
+    sodium_bin2base64(s->turn_secret, sizeof s->turn_secret, drawn, sizeof drawn,
+                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    turn_secrets(s, settings, &secrets);
+    turn_peers(settings, &peers);
+    const lm_turn_config config = {.mode =
+                                       settings->turn == LM_TURN_CHOICE_OPEN ? LM_TURN_OPEN : LM_TURN_CLOSED,
+                                   .public_ip = settings->public_ip[0],
+                                   .public_ip6 = settings->public_ip6[0],
+                                   .port_min = settings->turn_ports.first,
+                                   .port_max = settings->turn_ports.last,
+                                   .realm = settings->turn_realm,
+                                   .secrets = &secrets,
+                                   .peers = &peers,
+                                   .limits = turn_limits(settings),
+                                   .random = lm_random_system(),
+                                   .log = s->log};
+    int result = lm_turn_create(&s->turn, &config);
+    sodium_memzero(&secrets, sizeof secrets);
+    return result;
+}
+
+static void change_turn(lm_service *s, const lm_settings *settings)
+{
+    lm_turn_limits limits = turn_limits(settings);
+    lm_turn_secrets secrets;
+    lm_turn_peers peers;
+    if (s->turn == NULL)
+        return;
+    turn_secrets(s, settings, &secrets);
+    turn_peers(settings, &peers);
+    (void)lm_turn_set_credentials(s->turn, &secrets, settings->turn_realm, &peers);
+    sodium_memzero(&secrets, sizeof secrets);
+    if (!lm_relay_is_draining(s->relay))
+        lm_turn_set_limits(s->turn, &limits);
+}
+
+/* --- what browsers talk to --- */
+
+/*
+ * A connection for each session and each allocation, should UDP be blocked for all of them; as many from one
+ * address as a large office has people behind it.
+ */
+static lm_streams_limits streams_limits(const lm_settings *settings)
+{
+    return (lm_streams_limits){.connections =
+                                   settings->max_sessions +
+                                   (settings->turn != LM_TURN_CHOICE_OFF ? settings->max_allocations : 0),
+                               .per_address = STREAMS_PER_ADDRESS,
+                               .tls_rate = settings->session_rate,
+                               .tls_burst = SESSION_BURST};
+}
+
+static int open_port(lm_service *s, const lm_configuration *c, lm_error_text *error)
+{
+    const lm_settings *settings = &c->settings;
+    const lm_port_config config = {.udp = settings->udp_port,
+                                   .tcp = lm_settings_tcp_port(settings),
+                                   .tcp_chosen = settings->tcp_port != LM_PORT_SAME,
+                                   .tls = settings->tls_port,
+                                   .tls_server = c->tls,
+                                   .streams = streams_limits(settings),
+                                   .log = s->log};
+    return lm_port_listen(&s->port, s->loop, &config, error);
+}
+
 static int make_relay(lm_service *s, const lm_settings *settings, const lm_identity *identity,
                       const lm_node_config *config)
 {
@@ -131,19 +231,31 @@ static int make_relay(lm_service *s, const lm_settings *settings, const lm_ident
                                     .cookie_threshold = COOKIE_THRESHOLD,
                                     .random = lm_random_system(),
                                     .log = s->log};
-    lm_relay_config relay_config = {
-        .limits = relay_limits(settings), .node = *config, .random = lm_random_system(), .log = s->log};
+    lm_relay_config relay_config = {.limits = relay_limits(settings),
+                                    .node = *config,
+                                    .turn = turn_offer(s, settings),
+                                    .random = lm_random_system(),
+                                    .log = s->log};
     lm_webrtc *stack;
     memcpy(relay_config.node_seed, identity->node_seed, sizeof relay_config.node_seed);
     int result = lm_stack_create(&stack, &stack_config);
     if (result == LM_OK)
         result = lm_relay_create(&s->relay, &relay_config, stack);
-    sodium_memzero(relay_config.node_seed, sizeof relay_config.node_seed);
+    sodium_memzero(&relay_config, sizeof relay_config);
     return result;
 }
 
-int lm_service_start(lm_service **service, uv_loop_t *loop, const lm_settings *settings,
-                     const lm_identity *identity, const lm_node_config *config, const lm_log *log,
+/* What is there so far; the port's memory is freed by the loop's next turns. */
+static void discard(lm_service *s)
+{
+    lm_port_close(s->port);
+    lm_turn_destroy(s->turn);
+    lm_relay_destroy(s->relay);
+    sodium_memzero(s, sizeof *s);
+    free(s);
+}
+
+int lm_service_start(lm_service **service, uv_loop_t *loop, lm_configuration *c, const lm_log *log,
                      lm_error_text *error)
 {
     lm_service *s = calloc(1, sizeof *s);
@@ -151,22 +263,22 @@ int lm_service_start(lm_service **service, uv_loop_t *loop, const lm_settings *s
         return lm_error_text_set(error, LM_ENOMEM, "out of memory");
     s->loop = loop;
     s->log = log;
-    s->max_sessions = settings->max_sessions;
-    int result = make_relay(s, settings, identity, config);
-    if (result != LM_OK) {
-        free(s);
-        return lm_error_text_set(error, result, "the relay cannot be made: %s", lm_strerror(result));
+    s->max_sessions = c->settings.max_sessions;
+    int result = open_port(s, c, error);
+    if (result == LM_OK) {
+        c->node.tcp = lm_port_tcp(s->port);
+        result = make_turn(s, &c->settings);
+        if (result == LM_OK)
+            result = make_relay(s, &c->settings, &c->identity, &c->node);
+        if (result != LM_OK)
+            lm_error_text_set(error, result, "the relay cannot be made: %s", lm_strerror(result));
     }
-    read_wall_clock(s);
-    lm_port_core core = {.self = s->relay,
-                        .input = core_input,
-                        .poll = core_poll,
-                        .next_timeout = core_next_timeout,
-                        .timeout = core_timeout};
-    result = lm_udp_open(&s->udp, loop, settings->udp_port, &core, error);
+    if (result == LM_OK) {
+        read_wall_clock(s);
+        result = lm_port_serve(s->port, s->relay, s->turn, error);
+    }
     if (result != LM_OK) {
-        lm_relay_destroy(s->relay);
-        free(s);
+        discard(s);
         return result;
     }
     uv_timer_init(loop, &s->upkeep);
@@ -179,27 +291,36 @@ int lm_service_start(lm_service **service, uv_loop_t *loop, const lm_settings *s
 
 uint16_t lm_service_port(const lm_service *s)
 {
-    return lm_udp_port(s->udp);
+    return lm_port_udp(s->port);
 }
 
-int lm_service_reconfigure(lm_service *s, const lm_settings *settings, const lm_identity *identity,
-                           const lm_node_config *config, lm_error_text *error)
+int lm_service_reconfigure(lm_service *s, const lm_configuration *c, lm_error_text *error)
 {
-    const lm_relay_change change = {.limits = relay_limits(settings),
-                                    .stack = stack_limits(settings),
-                                    .node = *config,
-                                    .identity = stack_identity(identity, config)};
+    const lm_settings *settings = &c->settings;
+    const lm_streams_limits streams = streams_limits(settings);
+    lm_relay_change change = {.limits = relay_limits(settings),
+                              .stack = stack_limits(settings),
+                              .node = c->node,
+                              .turn = turn_offer(s, settings),
+                              .identity = stack_identity(&c->identity, &c->node)};
     int result = lm_relay_reconfigure(s->relay, &change);
+    sodium_memzero(&change.turn, sizeof change.turn);
     if (result != LM_OK)
         return lm_error_text_set(error, result, "the relay cannot be changed: %s", lm_strerror(result));
+    change_turn(s, settings);
+    if (!lm_relay_is_draining(s->relay))
+        lm_port_set_streams(s->port, &streams, c->tls);
     s->max_sessions = settings->max_sessions;
     return LM_OK;
 }
 
 void lm_service_drain(lm_service *s)
 {
+    const lm_turn_limits none = {.stopping = true};
     lm_relay_drain(s->relay, uv_now(s->loop));
-    lm_udp_flush(s->udp);
+    if (s->turn != NULL)
+        lm_turn_set_limits(s->turn, &none);
+    lm_port_flush(s->port);
 }
 
 uint64_t lm_service_sessions(const lm_service *s)
@@ -214,7 +335,10 @@ void lm_service_report(const lm_service *s, lm_report *report)
     report->max_sessions = s->max_sessions;
     report->webrtc = lm_relay_get_webrtc_stats(s->relay);
     report->relay = lm_relay_get_stats(s->relay);
-    report->udp = lm_udp_get_stats(s->udp);
+    report->udp = lm_port_udp_stats(s->port);
+    report->tcp = lm_port_tcp_stats(s->port);
+    report->tls = lm_port_tls_stats(s->port);
+    report->turn = s->turn == NULL ? &no_turn : lm_turn_get_stats(s->turn);
 }
 
 static void log_stat(void *ctx, const char *name, uint64_t value)
@@ -234,9 +358,13 @@ void lm_service_stop(lm_service *s)
     if (s == NULL)
         return;
     lm_relay_shut_down(s->relay, uv_now(s->loop));
-    lm_udp_close(s->udp); /* sends what the relay has said last */
+    lm_port_close(s->port); /* sends what the relay has said last */
     lm_webrtc_stats_visit(lm_relay_get_webrtc_stats(s->relay), log_stat, s);
     lm_relay_stats_visit(lm_relay_get_stats(s->relay), log_stat, s);
+    if (s->turn != NULL)
+        lm_turn_stats_visit(lm_turn_get_stats(s->turn), log_stat, s);
+    lm_turn_destroy(s->turn);
     lm_relay_destroy(s->relay);
+    sodium_memzero(s->turn_secret, sizeof s->turn_secret);
     uv_close((uv_handle_t *)&s->upkeep, on_upkeep_closed);
 }

@@ -1,33 +1,32 @@
-/* What browsers talk to, on libuv: the WebRTC stack, the relay on it, and their UDP port. */
+/* What browsers talk to, on libuv: the WebRTC stack, the relay on it, the TURN server, and their ports. */
 #ifndef LM_RELAY_SERVICE_UV_H
 #define LM_RELAY_SERVICE_UV_H
 
 #include <uv.h>
 
 #include "common/error_text.h"
-#include "common/identity.h"
 #include "common/log.h"
-#include "mesh/node_config.h"
+#include "relay/configuration.h"
 #include "relay/report.h"
-#include "relay/settings.h"
 
 typedef struct lm_service lm_service;
 
 /*
- * Starts it; settings, identity, config and log are borrowed until lm_service_stop(). LM_EIO when the port
- * cannot be opened, LM_EINVAL, LM_ECRYPTO, LM_ENOMEM, with a line that says why.
+ * Starts it; log is borrowed until lm_service_stop(). configuration->node.tcp becomes the TCP port that is
+ * open, 0 where that could not be had. LM_EIO when a port cannot be opened, LM_EINVAL, LM_ECRYPTO, LM_ENOMEM,
+ * with a line that says why.
  */
-int lm_service_start(lm_service **service, uv_loop_t *loop, const lm_settings *settings,
-                     const lm_identity *identity, const lm_node_config *config, const lm_log *log,
-                     lm_error_text *error);
+int lm_service_start(lm_service **service, uv_loop_t *loop, lm_configuration *configuration,
+                     const lm_log *log, lm_error_text *error);
 
 /* The UDP port that is open. */
 uint16_t lm_service_port(const lm_service *service);
 
-/* Changes what can change while it runs, as lm_relay_reconfigure(): all or nothing, with a line that says
- * why. */
-int lm_service_reconfigure(lm_service *service, const lm_settings *settings, const lm_identity *identity,
-                           const lm_node_config *config, lm_error_text *error);
+/*
+ * Changes what can change while it runs, as lm_relay_reconfigure(): all or nothing, with a line that says
+ * why.
+ */
+int lm_service_reconfigure(lm_service *service, const lm_configuration *configuration, lm_error_text *error);
 
 /* Refuses newcomers and tells the clients, as lm_relay_drain(). */
 void lm_service_drain(lm_service *service);

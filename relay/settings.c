@@ -24,6 +24,9 @@
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const log_addresses[] = {"full", "prefix", "none", NULL};
 
+/* In the order of lm_turn_choice. */
+static const char *const turn_choices[] = {"closed", "open", "off", NULL};
+
 /* clang-format off */
 static const lm_option table[] = {
     COMMAND("HELP", LM_COMMAND_HELP, "print this text and end"),
@@ -42,6 +45,10 @@ static const lm_option table[] = {
     ROW("PUBLIC_HOST", "-", host, public_host, "name of this machine that browsers are told",
         .min = 1, .max = LM_HOST_MAX),
     ROW("UDP_PORT", "3478", port, udp_port, "UDP port, the only one that must be open", .flags = 0),
+    ROW("TCP_PORT", "same", same_port, tcp_port, "TCP port, for browsers whose network blocks UDP", .flags = 0),
+    ROW("TLS_PORT", "0", optional_port, tls_port, "TCP port of TURN over TLS", .flags = 0),
+    ROW("TLS_CERT", NULL, path, tls_cert, "certificate chain for TLS_PORT, PEM", .min = 1, .max = PATH_MAX_LEN),
+    ROW("TLS_KEY", NULL, path, tls_key, "its private key, PEM", .min = 1, .max = PATH_MAX_LEN),
 
     ROW("ICE_UFRAG", "luma", ice, ice_ufrag, "ICE user name of the relay", .min = 4, .max = LM_UFRAG_MAX),
     ROW("ICE_PWD", NULL, ice, ice_pwd, "ICE password; unset: made once and kept beside KEY_FILE",
@@ -56,6 +63,27 @@ static const lm_option table[] = {
         .min = 1, .max = PATH_MAX_LEN),
     ROW("STATE_DIR", ".", path, state_dir, "directory where relative file names start",
         .min = 1, .max = PATH_MAX_LEN),
+
+    ROW("TURN", "closed", choice, turn,
+        "packets pass between this relay's allocations alone, or to any peer outside", .choices = turn_choices),
+    ROW("TURN_PORTS", "49152-65535", ports, turn_ports, "ports of relayed addresses, real ones where TURN=open",
+        .flags = 0),
+    ROW("TURN_SECRET", NULL, string, turn_secret,
+        "secrets that TURN credentials are made with, with commas, the newest first; unset: drawn",
+        .min = LM_TURN_SECRET_MIN, .max = LM_TURN_SECRETS_TEXT, .flags = LM_OPTION_SECRET),
+    ROW("TURN_SECRET_FILE", NULL, path, turn_secret_file, "file that holds TURN_SECRET, instead of it",
+        .min = 1, .max = PATH_MAX_LEN),
+    ROW("TURN_REALM", "lumamesh", string, turn_realm, "realm of the TURN credentials",
+        .min = 1, .max = LM_TURN_REALM_MAX),
+    ROW("TURN_ALLOW_PEERS", "-", string, turn_allow_peers,
+        "networks that TURN=open may reach although they are not public: 10.0.0.0/8,fd00::/8", .min = 1,
+        .max = LM_TURN_PEERS_TEXT, .accepts = "addresses and networks, comma-separated, or - for none"),
+    ROW("MAX_ALLOCATIONS", "1000", uint, max_allocations, "TURN allocations at the same time",
+        .min = 1, .max = 100000),
+    ROW("MAX_ALLOCATIONS_PER_USER", "10", uint, max_allocations_per_user, "of them, those of one user",
+        .max = 100000, .accepts = NO_LIMIT_AT_0("100000")),
+    ROW("TURN_RATE", "0", uint, turn_rate, "bytes a second that one allocation passes on, each way",
+        .max = 1000000000, .accepts = NO_LIMIT_AT_0("1000000000")),
 
     ROW("HEALTH_LISTEN", "off", listen, health_listen, "where /healthz is served over HTTP", .flags = 0),
     ROW("DEMO", "0", bool, demo, "serve the demo page at HEALTH_LISTEN, path /demo", .flags = 0),
@@ -91,9 +119,42 @@ static bool is_good(const lm_option_values *values, const char *name)
     return lm_option_values_find(values, name, &i) != NULL && !values->value[i].bad;
 }
 
+static void check_turn(const lm_settings *s, lm_error_list *errors)
+{
+    lm_turn_secrets secrets;
+    lm_turn_peers peers;
+    lm_error_text why = {""};
+    if (s->turn_secret[0] != '\0' && lm_turn_secrets_parse(&secrets, s->turn_secret) != LM_OK)
+        lm_error_list_add(
+            errors, LM_EINVAL,
+            "TURN_SECRET: 1 to %d secrets of %d to %d characters are needed, with commas between",
+            LM_TURN_SECRETS_MAX, LM_TURN_SECRET_MIN, LM_TURN_SECRET_MAX);
+    sodium_memzero(&secrets, sizeof secrets);
+    if (strcmp(s->turn_allow_peers, "-") != 0 &&
+        lm_turn_peers_parse(&peers, s->turn_allow_peers, &why) != LM_OK)
+        lm_error_list_add(errors, LM_EINVAL, "TURN_ALLOW_PEERS: %s", why.text);
+}
+
+static void check_ports(const lm_settings *s, const lm_option_values *values, lm_error_list *errors)
+{
+    if (s->tls_port == 0)
+        return;
+    if ((s->tls_cert[0] == '\0' && is_good(values, "TLS_CERT")) ||
+        (s->tls_key[0] == '\0' && is_good(values, "TLS_KEY")))
+        lm_error_list_add(errors, LM_EINVAL, "TLS_PORT needs TLS_CERT and TLS_KEY: set %s",
+                          s->tls_cert[0] != '\0'  ? "TLS_KEY, too"
+                          : s->tls_key[0] != '\0' ? "TLS_CERT, too"
+                                                  : "both");
+    if (s->tls_port == lm_settings_tcp_port(s) && is_good(values, "TCP_PORT") && is_good(values, "UDP_PORT"))
+        lm_error_list_add(errors, LM_EINVAL, "TLS_PORT and TCP_PORT are both %u: they need different ones",
+                          (unsigned)s->tls_port);
+}
+
 /* What no row can see alone. */
 static void check(const lm_settings *settings, const lm_option_values *values, lm_error_list *errors)
 {
+    check_turn(settings, errors);
+    check_ports(settings, values, errors);
     if (settings->demo && settings->health_listen.family == LM_AF_NONE && is_good(values, "HEALTH_LISTEN"))
         lm_error_list_add(errors, LM_EINVAL,
                           "DEMO needs HEALTH_LISTEN, because the demo page is served there: set it too, for "
@@ -103,6 +164,11 @@ static void check(const lm_settings *settings, const lm_option_values *values, l
         lm_error_list_add(errors, LM_EINVAL,
                           "PUBLIC_IP and PUBLIC_IP6 are both -: browsers need one address at least, "
                           "also where PUBLIC_HOST is set, because not all of them look names up here");
+}
+
+uint16_t lm_settings_tcp_port(const lm_settings *settings)
+{
+    return settings->tcp_port == LM_PORT_SAME ? settings->udp_port : (uint16_t)settings->tcp_port;
 }
 
 /* The text that holds for an option, "" if there is none. */
@@ -216,8 +282,12 @@ void lm_settings_print_help(FILE *out)
 {
     fputs("lumamesh-relay: a rendezvous for browsers, over WebRTC on one UDP port\n\n"
           "  lumamesh-relay [OPTION]...\n"
-          "  lumamesh-relay status [--json] [--health ADDRESS:PORT] [OPTION]...\n\n"
-          "The second asks the relay that is running, at HEALTH_LISTEN or the given address, how it is.\n\n"
+          "  lumamesh-relay status [--json] [--health ADDRESS:PORT] [OPTION]...\n"
+          "  lumamesh-relay turn-credential USER [OPTION]...\n\n"
+          "The second asks the relay that is running, at HEALTH_LISTEN or the given address, how it is. The "
+          "third "
+          "prints a\nTURN credential that is good for a day.\n\n"
+
           "Each setting is a flag (--public-ip), an environment variable (PUBLIC_IP) and a key in the file "
           "that\n"
           "--config names, in this order of rank. An empty variable counts as unset.\n\n",
@@ -260,6 +330,7 @@ void lm_settings_node_config(const lm_settings *settings, const lm_identity *ide
     add_further(config, settings->public_ip);
     add_further(config, settings->public_ip6);
     config->port = settings->udp_port;
+    config->tcp = lm_settings_tcp_port(settings);
     memcpy(config->host, settings->public_host, sizeof config->host);
     memcpy(config->ufrag, settings->ice_ufrag, sizeof config->ufrag);
     memcpy(config->pwd, identity->ice_pwd, sizeof config->pwd);

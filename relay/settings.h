@@ -14,7 +14,10 @@
 #include "common/file.h"
 #include "common/identity.h"
 #include "common/log.h"
+#include "common/options.h"
 #include "mesh/node_config.h"
+#include "webrtc/turn_credentials.h"
+#include "webrtc/turn_peers.h"
 
 #define LM_PUBLIC_ADDRESSES 4 /* of each family */
 
@@ -28,6 +31,15 @@ typedef enum lm_command {
     LM_COMMAND_CHECK_CONFIG
 } lm_command;
 
+#define LM_PORT_SAME (-1)
+
+/* Longest texts of TURN_SECRET and TURN_ALLOW_PEERS: as many items as they may name. */
+#define LM_TURN_SECRETS_TEXT (LM_TURN_SECRETS_MAX * (LM_TURN_SECRET_MAX + 1) - 1)
+#define LM_TURN_PEERS_TEXT (LM_TURN_PEERS_MAX * 44 - 1)
+
+/* In the order of TURN's words. */
+typedef enum lm_turn_choice { LM_TURN_CHOICE_CLOSED, LM_TURN_CHOICE_OPEN, LM_TURN_CHOICE_OFF } lm_turn_choice;
+
 typedef struct lm_settings {
     int command;                             /* lm_command */
     char config_file[LM_PATH_SIZE];          /* "": none */
@@ -35,6 +47,19 @@ typedef struct lm_settings {
     lm_addr public_ip6[LM_PUBLIC_ADDRESSES]; /* likewise */
     char public_host[LM_HOST_MAX + 1];
     uint16_t udp_port;
+    int32_t tcp_port;  /* 0: off; LM_PORT_SAME: udp_port's number, if it can be had */
+    uint16_t tls_port; /* 0: off */
+    char tls_cert[LM_PATH_SIZE];
+    char tls_key[LM_PATH_SIZE];
+    int turn; /* lm_turn_choice */
+    lm_port_range turn_ports;
+    char turn_secret[LM_TURN_SECRETS_TEXT + 1]; /* "": drawn at the start */
+    char turn_secret_file[LM_PATH_SIZE];
+    char turn_realm[LM_TURN_REALM_MAX + 1];
+    char turn_allow_peers[LM_TURN_PEERS_TEXT + 1];
+    uint32_t max_allocations;
+    uint32_t max_allocations_per_user; /* 0: no limit */
+    uint32_t turn_rate;                /* bytes a second and allocation, each way; 0: no limit */
     char ice_ufrag[LM_UFRAG_MAX + 1];
     char ice_pwd[LM_ICE_PWD_MAX + 1]; /* "": made and kept beside the key */
     char ice_pwd_file[LM_PATH_SIZE];
@@ -91,6 +116,10 @@ void lm_settings_print_reach(FILE *out, const lm_settings *settings);
  */
 #define LM_SETTINGS_FIXED(X)        \
     X(UDP_PORT, udp_port)           \
+    X(TCP_PORT, tcp_port)           \
+    X(TLS_PORT, tls_port)           \
+    X(TURN, turn)                   \
+    X(TURN_PORTS, turn_ports)       \
     X(HEALTH_LISTEN, health_listen) \
     X(DEMO, demo)                   \
     X(STATE_DIR, state_dir)
@@ -99,6 +128,9 @@ void lm_settings_print_reach(FILE *out, const lm_settings *settings);
 /* Takes over the fixed ones from `running`; names those that were different in kept: "UDP_PORT, DEMO". */
 void lm_settings_keep_fixed(lm_settings *settings, const lm_settings *running,
                             char kept[LM_SETTINGS_KEPT_SIZE]);
+
+/* The TCP port, 0 if none is to be open. */
+uint16_t lm_settings_tcp_port(const lm_settings *settings);
 
 /* Writes the text of --help. */
 void lm_settings_print_help(FILE *out);

@@ -270,9 +270,20 @@ static void on_nodes(request *r)
     lm_message_nodes(r->relay, r->now, r->session, r->re);
 }
 
+static void answer_turn(request *r)
+{
+    if (lm_message_turn(r->relay, r->now, r->session, r->re) != LM_OK)
+        answer_error(r, LM_RELAY_ERROR_turn_disabled, "no credential can be made now");
+}
+
 static void on_turn(request *r)
 {
-    answer_error(r, LM_RELAY_ERROR_turn_disabled, "this relay serves no TURN");
+    uint8_t
+        id[LM_ROOM_ID_LEN]; /* which of a mesh's nodes serves a room follows from it; alone, it is this one */
+    if (!lm_turn_offer_is_made(&r->relay->turn))
+        answer_error(r, LM_RELAY_ERROR_turn_disabled, "this relay serves no TURN");
+    else if (field(r, "room") == NULL || room_field(r, id))
+        answer_turn(r);
 }
 
 static void on_ping(request *r)

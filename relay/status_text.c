@@ -144,6 +144,12 @@ static void print_report(FILE *out, const cJSON *r)
     print_bytes(out, number(r, "webrtc", "bytes_out"));
     fprintf(out, " out\n%-12s%.0f done, %.0f failed\n", "handshakes", number(r, "handshakes", "done"),
             number(r, "handshakes", "failed"));
+    fprintf(out, "%-12s%.0f allocations, ", "TURN", number(r, "turn", "allocations"));
+    print_bytes(out, number(r, "turn", "bytes_from_clients"));
+    fprintf(out, " from clients, ");
+    print_bytes(out, number(r, "turn", "bytes_to_clients"));
+    fprintf(out, " to clients\n%-12s%.0f by TCP, %.0f by TLS\n", "streams", number(r, "tcp", "connections"),
+            number(r, "tls", "connections"));
     print_times(out, "connects", cJSON_GetObjectItemCaseSensitive(r, "connectTime"));
     print_times(out, "signals", cJSON_GetObjectItemCaseSensitive(r, "signalTime"));
     fprintf(out, "%-12s", "process");

@@ -158,6 +158,14 @@ void lm_turn_timeout(lm_turn *turn, lm_ms now)
     }
 }
 
+bool lm_turn_has_allocation(const lm_turn *turn, const lm_addr *remote, const lm_addr *local)
+{
+    lm_turn_path path = {.remote = *remote, .local = *local};
+    const lm_turn_allocation *a;
+    HASH_FIND(hh, turn->allocations, &path, sizeof path, a);
+    return a != NULL;
+}
+
 void lm_turn_stream_closed(lm_turn *turn, lm_ms now, const lm_addr *remote, const lm_addr *local)
 {
     lm_turn_allocation *a = lm_turn_find(turn, now, remote, local);

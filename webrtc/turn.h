@@ -133,6 +133,9 @@ int lm_turn_relay(lm_turn *turn, lm_ms now, lm_packet *packet);
 /* Whether the socket of LM_TURN_OPEN_PORT is there. If not, another port is tried, a few times, then 508. */
 void lm_turn_port_opened(lm_turn *turn, lm_ms now, const lm_addr *port, bool opened);
 
+/* True when a client has an allocation between these addresses. */
+bool lm_turn_has_allocation(const lm_turn *turn, const lm_addr *remote, const lm_addr *local);
+
 /* The stream between these two addresses has ended, and its allocation with it. */
 void lm_turn_stream_closed(lm_turn *turn, lm_ms now, const lm_addr *remote, const lm_addr *local);
 

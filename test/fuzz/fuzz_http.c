@@ -17,8 +17,16 @@ static void no_report(void *ctx, lm_report *report)
     static const lm_webrtc_stats webrtc;
     static const lm_relay_stats relay;
     static const lm_udp_stats udp;
+    static const lm_stream_stats streams;
+    static const lm_turn_stats turn;
     (void)ctx;
-    *report = (lm_report){.version = "0", .webrtc = &webrtc, .relay = &relay, .udp = &udp};
+    *report = (lm_report){.version = "0",
+                          .webrtc = &webrtc,
+                          .relay = &relay,
+                          .udp = &udp,
+                          .tcp = &streams,
+                          .tls = &streams,
+                          .turn = &turn};
 }
 
 static void answer(const lm_http_request *request)

@@ -52,8 +52,17 @@ static void fill_report(void *ctx, lm_report *report)
     static const lm_webrtc_stats webrtc;
     static const lm_relay_stats relay;
     static const lm_udp_stats udp;
+    static const lm_stream_stats streams;
+    static const lm_turn_stats turn;
     (void)ctx;
-    *report = (lm_report){.version = "1", .open = true, .webrtc = &webrtc, .relay = &relay, .udp = &udp};
+    *report = (lm_report){.version = "1",
+                          .open = true,
+                          .webrtc = &webrtc,
+                          .relay = &relay,
+                          .udp = &udp,
+                          .tcp = &streams,
+                          .tls = &streams,
+                          .turn = &turn};
 }
 
 static int set_up(void **state)
@@ -377,18 +386,12 @@ static void stops_in_the_middle(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(answers_and_closes),
-        TEST(head_is_get_without_the_body),
-        TEST(only_get_and_head_are_served),
-        TEST(heads_have_a_limit),
-        TEST(takes_a_request_in_pieces),
-        TEST(a_client_that_shuts_its_side_gets_its_answer),
-        TEST(surplus_bytes_do_no_harm),
-        TEST(slow_clients_are_closed),
-        TEST(a_trickle_is_closed_too),
-        TEST(only_so_many_at_once),
-        TEST(a_taken_port_is_an_error),
-        TEST(warns_of_public_addresses),
+        TEST(answers_and_closes),           TEST(head_is_get_without_the_body),
+        TEST(only_get_and_head_are_served), TEST(heads_have_a_limit),
+        TEST(takes_a_request_in_pieces),    TEST(a_client_that_shuts_its_side_gets_its_answer),
+        TEST(surplus_bytes_do_no_harm),     TEST(slow_clients_are_closed),
+        TEST(a_trickle_is_closed_too),      TEST(only_so_many_at_once),
+        TEST(a_taken_port_is_an_error),     TEST(warns_of_public_addresses),
         TEST(stops_in_the_middle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

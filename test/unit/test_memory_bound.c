@@ -12,6 +12,8 @@
 
 #include "common/error.h"
 #include "relay/memory_bound.h"
+#include "webrtc/stream_uv.h"
+#include "webrtc/turn.h"
 #include "webrtc/webrtc.h"
 
 static const char *no_variable(void *ctx, const char *name)
@@ -40,7 +42,10 @@ static void the_parts_add_up(void **state)
     assert_true(b.session_most > LM_WEBRTC_SEND_QUEUE_MAX + 64 * 1024);
     assert_int_equal(b.peers_most, 1000);
     assert_true(b.at_rest == b.fixed + 1000 * b.session_at_rest);
-    assert_true(b.most == b.fixed + 1000 * b.session_most + 1000 * b.peer_most);
+    assert_true(b.most ==
+                b.fixed + 1000 * b.session_most + 1000 * b.peer_most + b.turn_most + b.streams_most);
+    assert_in_range(b.turn_most, 1000 * LM_TURN_MEMORY_ALLOCATION, 12000000);
+    assert_in_range(b.streams_most, 2000 * LM_STREAMS_CONNECTION_BYTES, 60000000);
     assert_in_range(b.at_rest, 50000000, 100000000);
     assert_in_range(b.most, 1000000000, 2000000000);
 }
@@ -62,11 +67,17 @@ static void every_limit_counts(void **state)
     GROWS(s.max_rooms_per_session = 65);
     GROWS(s.resume_seconds = 30);
     GROWS(s.health_listen.family = LM_AF_INET);
+    GROWS(s.max_allocations = 1001);
+    GROWS(s.tls_port = 443);
     GROWS(s.max_sessions = 1000000); /* no overflow */
     assert_int_equal(after.peers_most, 65536);
     s.resume_seconds = 0;
     lm_memory_bound_of(&after, &s);
     assert_int_equal(after.peers_most, 0);
+    s.turn = LM_TURN_CHOICE_OFF;
+    s.tcp_port = s.tls_port = 0;
+    lm_memory_bound_of(&after, &s);
+    assert_int_equal(after.turn_most + after.streams_most, 0);
 }
 
 static void it_is_printed(void **state)

@@ -103,6 +103,8 @@ static void the_demo_has_four_files(void **state)
 static lm_webrtc_stats webrtc_stats;
 static lm_relay_stats relay_stats;
 static lm_udp_stats udp_stats;
+static lm_stream_stats tcp_stats, tls_stats;
+static lm_turn_stats turn_stats;
 
 /* ctx is a report's state. */
 static void get_report(void *ctx, lm_report *report)
@@ -112,6 +114,9 @@ static void get_report(void *ctx, lm_report *report)
     report->webrtc = &webrtc_stats;
     report->relay = &relay_stats;
     report->udp = &udp_stats;
+    report->tcp = &tcp_stats;
+    report->tls = &tls_stats;
+    report->turn = &turn_stats;
 }
 
 static void reports_are_made_when_they_are_asked_for(void **state)

@@ -26,6 +26,8 @@ typedef int (*writer)(const lm_report *report, void *buf, size_t cap);
 static lm_webrtc_stats webrtc;
 static lm_relay_stats relay;
 static lm_udp_stats udp;
+static lm_stream_stats tcp, tls;
+static lm_turn_stats turn;
 
 /* Each counter is another number, from first on. All three structs hold nothing but uint64_t. */
 static uint64_t number(void *stats, size_t size, uint64_t first, uint64_t step)
@@ -47,10 +49,17 @@ static lm_report make_report(uint64_t first, uint64_t step)
                         .max_sessions = 1000,
                         .webrtc = &webrtc,
                         .relay = &relay,
-                        .udp = &udp};
+                        .udp = &udp,
+                        .tcp = &tcp,
+                        .tls = &tls,
+                        .turn = &turn};
     first = number(&webrtc, sizeof webrtc, first, step);
     first = number(&relay, sizeof relay, first, step);
     first = number(&udp, sizeof udp, first, step);
+    first = number(&tcp, sizeof tcp, first, step);
+    first = number(&tls, sizeof tls, first, step);
+    first = number(&turn, sizeof turn, first, step);
+
     number(&report.process, sizeof report.process, first, step);
     return report;
 }

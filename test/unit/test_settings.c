@@ -373,7 +373,7 @@ static void node_config_is_put_together(void **state)
                      LM_OK);
     lm_settings_node_config(&s, &identity, &config);
     assert_int_equal(config.port, 3478);
-    assert_int_equal(config.tcp, 0);
+    assert_int_equal(config.tcp, 3478);
     assert_string_equal(config.ufrag, "luma");
     assert_string_equal(config.pwd, identity.ice_pwd);
     assert_string_equal(config.host, "r.example");

@@ -32,6 +32,8 @@ static void tells_all_that_people_ask_for(void **state)
     lm_relay_stats relay = {
         .sessions = 1, .rooms = 2, .members = 3, .messages_in = 40, .messages_out = 41, .drops = {.gone = 9}};
     lm_udp_stats udp = {0};
+    lm_stream_stats tcp = {.connections = 7}, tls = {.connections = 8};
+    lm_turn_stats turn = {.allocations = 21, .bytes_from_clients = 2500, .bytes_to_clients = 3500000};
     lm_report report = {.version = "1.2.3",
                         .node_id = "EREREQ",
                         .open = true,
@@ -41,6 +43,9 @@ static void tells_all_that_people_ask_for(void **state)
                         .webrtc = &webrtc,
                         .relay = &relay,
                         .udp = &udp,
+                        .tcp = &tcp,
+                        .tls = &tls,
+                        .turn = &turn,
                         .process = {.cpu_ms = 1250, .resident_bytes = 9999999, .open_fds = 14}};
     char json[LM_REPORT_MAX];
     int result;
@@ -62,6 +67,8 @@ static void tells_all_that_people_ask_for(void **state)
                               "messages    40 in, 41 out\n"
                               "traffic     1.2 kB in, 56.8 MB out\n"
                               "handshakes  5 done, 6 failed\n"
+                              "TURN        21 allocations, 2.5 kB from clients, 3.5 MB to clients\n"
+                              "streams     7 by TCP, 8 by TLS\n"
                               "connects    100, half within 100 ms, 99 % within 2500 ms\n"
                               "signals     1, half in over 30000 ms, 99 % in over 30000 ms\n"
                               "process     10.0 MB of memory, 1.2 s of CPU, 14 open files\n"
