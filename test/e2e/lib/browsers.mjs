@@ -2,10 +2,14 @@
  * Chromium and Firefox behind one small interface. Every page lives in a context of its own, so that two
  * pages of one browser share nothing and neither is in the background.
  */
+import { mkdtempSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { chromium } from 'playwright-core';
 import puppeteer from 'puppeteer-core';
 
-import { forget, remember } from './cleanup.mjs';
+import { trustInNss } from './certificates.mjs';
+import { forget, remember, temporary } from './cleanup.mjs';
 
 const CHROMIUM = process.env.LM_CHROMIUM ?? '/usr/bin/chromium';
 const FIREFOX = process.env.LM_FIREFOX ?? '/usr/bin/firefox-esr';
@@ -70,7 +74,12 @@ class Page {
   }
 }
 
-export async function startChromium() {
+/**
+ * @param {string} [ca] path of a CA's certificate to be trusted. Chromium looks into the NSS database of the
+ *   home directory, which is this run's own (cleanup.mjs), also for the servers of `turns:`.
+ */
+export async function startChromium({ ca } = {}) {
+  if (ca) trustInNss(join(process.env.HOME, '.pki/nssdb'), ca);
   const server = await chromium.launchServer({ executablePath: CHROMIUM, args: CHROMIUM_FLAGS });
   const { pid } = server.process();
   remember(pid, { group: true });
@@ -98,11 +107,18 @@ export async function startChromium() {
   };
 }
 
-export async function startFirefox() {
+/**
+ * @param {string} [ca] path of a CA's certificate to be trusted. Firefox looks into the NSS database of its
+ *   profile, cert9.db, also for the servers of `turns:`.
+ */
+export async function startFirefox({ ca } = {}) {
+  const userDataDir = ca && mkdtempSync(join(temporary, 'firefox-'));
+  if (ca) trustInNss(userDataDir, ca);
   const browser = await puppeteer.launch({
     browser: 'firefox',
     executablePath: FIREFOX,
     headless: true,
+    userDataDir,
     extraPrefsFirefox: FIREFOX_PREFERENCES,
   });
   const { pid } = browser.process();

@@ -10,6 +10,7 @@ import { mkdtempSync } from 'node:fs';
 import { createServer, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
 import { forget, remember, temporary } from './cleanup.mjs';
@@ -63,38 +64,44 @@ async function answersStun({ port }, address) {
 /**
  * @param {object} [settings] further environment variables; where they name several addresses, or none of this
  *   machine's, `reach` is the one at which the relay is waited for
+ * @param {Namespace} [namespace] where to run it, if not among this machine's own addresses (network.mjs)
  * @returns {Promise<object>} config and blob as the relay prints them; health: its HTTP address; kill():
  *   SIGKILL; start():
  *   again after that, same identity, same port; stop(): SIGTERM, for the end of a test; said(): its log
  */
-export async function startRelay({ reach, ...settings } = {}) {
-  const address = primaryAddress();
+export async function startRelay({ reach, ...settings } = {}, namespace = null) {
+  const address = namespace?.ip ?? primaryAddress();
   const health = `127.0.0.1:${await freeTcpPort()}`;
   const env = {
     PATH: process.env.PATH,
     STATE_DIR: mkdtempSync(join(temporary, 'relay-')),
     PUBLIC_IP: address,
-    UDP_PORT: String(await freeUdpPort(address)),
+    UDP_PORT: String(namespace ? 3478 : await freeUdpPort(address)),
     HEALTH_LISTEN: health,
     DEMO: '1',
     DRAIN_SECONDS: '0',
     ...settings,
   };
-  const print = async (what) => (await promisify(execFile)(BINARY, [`--print-${what}`], { env })).stdout;
-  const config = JSON.parse(await print('config'));
-  const blob = (await print('blob')).trim();
+  const print = async (...words) => (await promisify(execFile)(BINARY, words, { env })).stdout;
+  const config = JSON.parse(await print('--print-config'));
+  const blob = (await print('--print-blob')).trim();
+  const [command, ...words] = namespace ? namespace.enter(BINARY) : [BINARY];
+  // Where this process cannot ask it, its log has to do.
+  const isUp = async () =>
+    namespace ? delay(20, log.includes('relay is up')) : answersStun(config, reach ?? config.ip);
   let child = null;
   let log = '';
 
   async function start() {
-    child = spawn(BINARY, [], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    log = '';
+    child = spawn(command, words, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     remember(child.pid);
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (data) => {
         log = (log + data).slice(-8192);
       });
     const deadline = Date.now() + STARTED_WITHIN;
-    while (!(await answersStun(config, reach ?? config.ip))) {
+    while (!(await isUp())) {
       const ended = child.exitCode !== null || child.signalCode !== null;
       if (ended || Date.now() > deadline) throw new Error(`the relay does not answer; it said:\n${log}`);
     }
@@ -115,6 +122,8 @@ export async function startRelay({ reach, ...settings } = {}) {
     config,
     blob,
     health: `http://${health}`,
+    /** What the binary prints with these words on its command line, under this relay's settings. */
+    print,
     start,
     kill: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),
