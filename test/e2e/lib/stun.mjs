@@ -1,5 +1,6 @@
 /** As much of STUN (RFC 8489) as the tests speak over bare sockets. */
 import { createHmac } from 'node:crypto';
+import { isIPv4 } from 'node:net';
 import { crc32 } from 'node:zlib';
 
 export const BINDING_REQUEST = 0x0001;
@@ -20,20 +21,35 @@ export function attribute(stun, wanted) {
   return undefined;
 }
 
-/** The value of XOR-MAPPED-ADDRESS for an IPv4 address. */
-export function xorMappedAddress({ address, port }) {
-  const value = Buffer.from([0, 1, 0, 0, ...address.split('.').map(Number)]);
+/** The bytes of an IP address. */
+function addressBytes(address) {
+  if (isIPv4(address)) return Buffer.from(address.split('.').map(Number));
+  const v4 = /[^:]*\.[^:]*$/.exec(address)?.[0];
+  if (v4) return addressBytes(address.replace(v4, addressBytes(v4).toString('hex').replace(/^..../, '$&:')));
+  const [head, tail] = address.split('::').map((half) => half.split(':').filter(Boolean));
+  const groups = tail ? [...head, ...Array(8 - head.length - tail.length).fill('0'), ...tail] : head;
+  return Buffer.from(groups.map((group) => group.padStart(4, '0')).join(''), 'hex');
+}
+
+/**
+ * The value of XOR-MAPPED-ADDRESS and its like.
+ * @param {{address: string, port: number}} where
+ * @param {Buffer} [transaction] needed for IPv6
+ */
+export function xorMappedAddress({ address, port }, transaction = Buffer.alloc(0)) {
+  const bytes = addressBytes(address);
+  const mask = Buffer.concat([Buffer.from('2112a442', 'hex'), transaction]);
+  const value = Buffer.from([0, bytes.length === 4 ? 1 : 2, 0, 0, ...bytes.map((byte, i) => byte ^ mask[i])]);
   value.writeUInt16BE(port ^ 0x2112, 2);
-  value.writeUInt32BE((value.readUInt32BE(4) ^ 0x2112a442) >>> 0, 4);
   return value;
 }
 
 /**
- * A message with MESSAGE-INTEGRITY and FINGERPRINT.
+ * A message with FINGERPRINT and, under a password, MESSAGE-INTEGRITY.
  * @param {number} type
  * @param {Buffer} transaction 12 bytes
  * @param {Array<[number, Buffer]>} attributes
- * @param {string} password
+ * @param {?(string|Buffer)} password or the key made of it
  */
 export function stunMessage(type, transaction, attributes, password) {
   const head = Buffer.alloc(8);
@@ -49,7 +65,7 @@ export function stunMessage(type, transaction, attributes, password) {
     message = Buffer.concat([message, start, makeValue(message), Buffer.alloc(padded - length)]);
   };
   for (const [kind, value] of attributes) append(kind, value.length, () => value);
-  append(MESSAGE_INTEGRITY, 20, (soFar) => createHmac('sha1', password).update(soFar).digest());
+  if (password) append(MESSAGE_INTEGRITY, 20, (soFar) => createHmac('sha1', password).update(soFar).digest());
   append(FINGERPRINT, 4, (soFar) => {
     const value = Buffer.alloc(4);
     value.writeUInt32BE((crc32(soFar) ^ 0x5354554e) >>> 0);
