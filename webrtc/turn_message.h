@@ -42,8 +42,9 @@ enum {
 #define LM_TURN_TRANSPORT_UDP 17 /* the protocol's number */
 
 #define LM_CHANNEL_HEADER_LEN 4
+/* RFC 5766's numbers: RFC 8656 leaves off at 0x4FFF, but coturn's client, for one, takes any of these. */
 #define LM_CHANNEL_FIRST 0x4000
-#define LM_CHANNEL_LAST 0x4FFF
+#define LM_CHANNEL_LAST 0x7FFF
 
 /* What a message says; pointers are into it, NULL where the attribute is absent. Of two the first counts. */
 typedef struct lm_turn_message {

@@ -30,7 +30,7 @@ static void check(const uint8_t *data, size_t len)
     size_t attributes = 0;
     bool turn = lm_turn_is_turn(data, len);
     if (lm_channel_data_read(&header, data, len) == LM_OK)
-        assert(turn && header.len + 4u <= len && header.number >= 0x4000 && header.number <= 0x4FFF);
+        assert(turn && header.len + 4u <= len && header.number >= 0x4000 && header.number <= 0x7FFF);
     if (lm_stun_parse(&msg, data, len) != LM_OK)
         return;
     assert(msg.method < 3 || msg.method > 9 || msg.method == 5 || turn);

@@ -13,11 +13,10 @@ static void every_first_byte_has_its_class(void **state)
         unsigned first, last;
         lm_demux_class class;
     } ranges[] = {
-        {0, 3, LM_DEMUX_STUN},          {4, 15, LM_DEMUX_UNKNOWN}, /* not assigned */
-        {16, 19, LM_DEMUX_UNKNOWN},     /* ZRTP */
-        {20, 63, LM_DEMUX_DTLS},        {64, 79, LM_DEMUX_TURN_CHANNEL},
-        {80, 127, LM_DEMUX_UNKNOWN},    /* QUIC, short header */
-        {128, 191, LM_DEMUX_SRTP},      {192, 255, LM_DEMUX_UNKNOWN}, /* QUIC, long header */
+        {0, 3, LM_DEMUX_STUN},      {4, 15, LM_DEMUX_UNKNOWN}, /* not assigned */
+        {16, 19, LM_DEMUX_UNKNOWN},                            /* ZRTP */
+        {20, 63, LM_DEMUX_DTLS},    {64, 127, LM_DEMUX_TURN_CHANNEL},
+        {128, 191, LM_DEMUX_SRTP},  {192, 255, LM_DEMUX_UNKNOWN}, /* QUIC, long header */
     };
     unsigned checked = 0;
     (void)state;

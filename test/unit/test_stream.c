@@ -149,7 +149,7 @@ static void a_stream_out_of_step_is_refused(void **state)
     } cases[] = {
         {{0x00, 0x01, 0, 0, 0, 0, 0, 0}, LM_EMALFORMED},             /* no cookie */
         {{0x00, 0x01, 0, 2, 0x21, 0x12, 0xA4, 0x42}, LM_EMALFORMED}, /* attributes have multiples of 4 */
-        {{0x50, 0x00, 0, 4}, LM_EMALFORMED},                         /* reserved channel numbers */
+        {{0x80, 0x00, 0, 4}, LM_EMALFORMED},                         /* reserved channel numbers */
         {{0x16, 0xfe, 0xfd, 0}, LM_EMALFORMED},                      /* DTLS is not TURN's */
         {{0x00, 0x01, 0x0F, 0xF0, 0x21, 0x12, 0xA4, 0x42}, LM_ETOOBIG},
         {{0x40, 0x00, 0x0F, 0xFD}, LM_ETOOBIG}, /* with its padding */

@@ -101,21 +101,21 @@ static void data_passes_between_two_allocations(void **state)
                 if (channels == 1)
                     assert_int_equal(turn_world_bind(&w, &a, 0x4001, &b.relayed), 0);
                 if (channels == 2)
-                    assert_int_equal(turn_world_bind(&w, &b, 0x4FFF, &a.relayed), 0);
+                    assert_int_equal(turn_world_bind(&w, &b, 0x7FFF, &a.relayed), 0);
                 for (size_t len = 0; len < sizeof text; len++) {
                     assert_int_equal(send_to(&w, &a, &b.relayed, text, len), 1);
-                    check_got(&w, &b, &a.relayed, channels >= 2 ? 0x4FFF : 0, text, len);
+                    check_got(&w, &b, &a.relayed, channels >= 2 ? 0x7FFF : 0, text, len);
                     assert_int_equal(send_to(&w, &b, &a.relayed, text, len), 1);
                     check_got(&w, &a, &b.relayed, channels >= 1 ? 0x4001 : 0, text, len);
                     packets += 2, bytes += 2 * len;
                     if (channels < 1)
                         continue;
                     assert_int_equal(say(&w, &a, 0x4001, text, len, len % 2), 1);
-                    check_got(&w, &b, &a.relayed, channels >= 2 ? 0x4FFF : 0, text, len);
+                    check_got(&w, &b, &a.relayed, channels >= 2 ? 0x7FFF : 0, text, len);
                     packets++, bytes += len;
                     if (channels < 2)
                         continue;
-                    assert_int_equal(say(&w, &b, 0x4FFF, text, len, true), 1);
+                    assert_int_equal(say(&w, &b, 0x7FFF, text, len, true), 1);
                     check_got(&w, &a, &b.relayed, 0x4001, text, len);
                     packets++, bytes += len;
                 }

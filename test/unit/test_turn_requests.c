@@ -375,7 +375,7 @@ static void what_is_turn_is_told_from_what_is_not(void **state)
     assert_false(lm_turn_is_turn(binding, sizeof binding));
     for (unsigned first = 4; first < 256; first++) {
         binding[0] = (uint8_t)first;
-        assert_int_equal(lm_turn_is_turn(binding, sizeof binding), first >= 0x40 && first <= 0x4F);
+        assert_int_equal(lm_turn_is_turn(binding, sizeof binding), first >= 0x40 && first <= 0x7F);
     }
 }
 
@@ -618,12 +618,12 @@ static void channels_are_bound_to_one_peer_and_peers_to_one_channel(void **state
     lm_stun_builder b;
     (void)state;
     assert_int_equal(turn_world_bind(&w, &c, 0x3FFF, &x), 400);
-    assert_int_equal(turn_world_bind(&w, &c, 0x5000, &x), 400);
+    assert_int_equal(turn_world_bind(&w, &c, 0x8000, &x), 400);
     assert_int_equal(turn_world_bind(&w, &c, 0x4000, &x), 0);
     assert_int_equal(turn_world_bind(&w, &c, 0x4000, &x), 0); /* refreshed */
     assert_int_equal(turn_world_bind(&w, &c, 0x4000, &y), 400);
-    assert_int_equal(turn_world_bind(&w, &c, 0x4FFF, &x), 400);
-    assert_int_equal(turn_world_bind(&w, &c, 0x4FFF, &y), 0);
+    assert_int_equal(turn_world_bind(&w, &c, 0x7FFF, &x), 400);
+    assert_int_equal(turn_world_bind(&w, &c, 0x7FFF, &y), 0);
     assert_int_equal(turn_world_bind(&w, &c, 0x4000, &y), 400);
     assert_int_equal(stats(&w)->channels, 2);
     assert_int_equal(stats(&w)->permissions, 1);
@@ -686,12 +686,12 @@ static void permissions_and_channels_are_bounded(void **state)
     assert_int_equal(turn_world_refresh(&w, &c, 3600), 0);
     turn_world_pass(&w, LM_TURN_PERMISSION_LIFETIME);
     assert_int_equal(turn_world_permit(&w, &c, "9.9.9.9"), 0);
-    assert_int_equal(turn_world_bind(&w, &c, 0x4FFF, &fresh), 508);
+    assert_int_equal(turn_world_bind(&w, &c, 0x7FFF, &fresh), 508);
     assert_int_equal(stats(&w)->drops.capacity, 3);
     assert_int_equal(stats(&w)->channels, LM_TURN_CHANNELS_MAX);
     assert_int_equal(stats(&w)->permissions, 1);
     w.now += LM_TURN_CHANNEL_LIFETIME; /* what is over makes room before its timeout ran */
-    assert_int_equal(turn_world_bind(&w, &c, 0x4FFF, &fresh), 0);
+    assert_int_equal(turn_world_bind(&w, &c, 0x7FFF, &fresh), 0);
     assert_int_equal(stats(&w)->channels, 1);
     turn_world_stop(&w);
 }
