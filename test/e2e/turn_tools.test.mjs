@@ -135,10 +135,10 @@ describe('turnutils', { skip: withoutNamespaces || withoutTurn }, () => {
       });
 
       test('a credential from the command line', { skip: process.env.LM_TURN_SERVER }, async () => {
-        const said = await server.print('turn-credential', 'bob');
-        const username = /username\W+(\S+)/.exec(said)?.[1];
-        const password = /credential\W+(\S+)/.exec(said)?.[1];
-        assert.match(username ?? '', /^\d+:bob$/, said);
+        const said = JSON.parse(await server.print('turn-credential', 'bob'));
+        const { username, credential: password, urls } = said;
+        assert.match(username, /^\d+:bob$/);
+        assert.ok(urls.includes(`turn:${server.ip}:${server.port}?transport=udp`), urls);
         assertAllCameThrough(await uclient({}, '-y', '-c', '-u', username, '-w', password));
       });
 

@@ -16,7 +16,7 @@ import { startRelay, withoutRelay } from './relay.mjs';
 const SECRET = 'a-secret-of-the-tests-alone';
 const OLDER_SECRET = 'the-one-before-which-still-holds';
 const TLS_PORT = 5349;
-const PORTS = [49152, 50175]; // of relayed addresses in open mode
+const PORTS = [61000, 62023]; // of relayed addresses in open mode; the kernel gives its own to clients below
 const withCoturn = process.env.LM_TURN_SERVER === 'coturn';
 
 /** For node:test's `skip`: false, or why there is no TURN server. */
