@@ -151,13 +151,16 @@ int main(int argc, char **argv)
                   .ctx = settings};
     if (init_crypto(&error) != LM_OK)
         return fail(&error, EXIT_FAILURE);
-    result = lm_configuration_load(&configuration, make_credential, &log, &error);
-    if (make_credential && result == LM_OK)
+    if (make_credential) {
+        lm_settings_node_config(settings, &configuration.identity, &configuration.node); /* its addresses */
         result = lm_turn_command_print(settings, &configuration.node, user, &error);
-    else if (result == LM_OK)
-
+        lm_configuration_clear(&configuration);
+        return result == LM_OK ? EXIT_SUCCESS : fail(&error, EXIT_FAILURE);
+    }
+    result = lm_configuration_load(&configuration, false, &log, &error);
+    if (result == LM_OK)
         result = print_config(settings, &configuration.node, configuration.identity.created, &error);
-    if (result == LM_OK && !make_credential && settings->command == LM_COMMAND_RUN)
+    if (result == LM_OK && settings->command == LM_COMMAND_RUN)
 
         result = lm_daemon_run(&configuration, &source, &log, &error);
     lm_configuration_clear(&configuration);

@@ -13,6 +13,8 @@ struct lm_port {
     lm_streams *tls; /* likewise */
     lm_relay *relay;
     lm_turn *turn; /* NULL: off */
+    const lm_log *log;
+    lm_error_text no_tcp; /* why there is no TCP port although there should be; "" otherwise */
 };
 
 static const lm_stream_stats no_streams;
@@ -138,8 +140,9 @@ int lm_port_listen(lm_port **out, uv_loop_t *loop, const lm_port_config *config,
         return lm_error_text_set(why, LM_ENOMEM, "out of memory");
     port->loop = loop;
     port->udp_number = config->udp;
+    port->log = config->log;
+
     lm_streams_config streams = {.port = config->tcp,
-                                 .chosen = config->tcp_chosen,
                                  .core = core_of(port),
                                  .limits = config->streams,
                                  .send = send_from_stream,
@@ -149,10 +152,12 @@ int lm_port_listen(lm_port **out, uv_loop_t *loop, const lm_port_config *config,
     int result = LM_OK;
     if (config->tcp != 0)
         result = lm_streams_open(&port->tcp, loop, &streams, why);
-    if (result != LM_OK && !config->tcp_chosen)
-        result = LM_OK; /* it has been logged as a warning */
+    if (result != LM_OK && !config->tcp_chosen) {
+        port->no_tcp = *why;
+        result = LM_OK;
+    }
+
     streams.port = config->tls;
-    streams.chosen = true;
     streams.tls = config->tls_server;
     if (result == LM_OK && config->tls != 0)
         result = lm_streams_open(&port->tls, loop, &streams, why);
@@ -170,9 +175,12 @@ int lm_port_serve(lm_port *port, lm_relay *relay, lm_turn *turn, lm_error_text *
     port->relay = relay;
     port->turn = turn;
     int result = lm_udp_open(&port->udp, port->loop, port->udp_number, &core, why);
-    if (result == LM_OK)
-        lm_udp_set_stream_sink(port->udp, send_to_stream, port);
-    return result;
+    if (result != LM_OK)
+        return result;
+    lm_udp_set_stream_sink(port->udp, send_to_stream, port);
+    if (port->no_tcp.text[0] != '\0')
+        LM_LOGW(port->log, "%s: browsers whose network lets no UDP through cannot come", port->no_tcp.text);
+    return LM_OK;
 }
 
 uint16_t lm_port_udp(const lm_port *port)

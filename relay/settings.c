@@ -276,6 +276,9 @@ void lm_settings_print_reach(FILE *out, const lm_settings *settings)
     else if (lm_addr_is_loopback(&ip[0]) && ip[1].family == LM_AF_NONE && ip6[0].family == LM_AF_NONE)
         fputs(" (this machine alone, and not Firefox)", out);
     fputc('\n', out);
+    if (settings->tls_port != 0 && settings->public_host[0] == '\0')
+        fputs("TLS_PORT without PUBLIC_HOST: Firefox uses no TURN over TLS at an address, only at a name\n",
+              out);
 }
 
 void lm_settings_print_help(FILE *out)

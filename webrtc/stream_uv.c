@@ -432,12 +432,8 @@ int lm_streams_open(lm_streams **streams, uv_loop_t *loop, const lm_streams_conf
         error = try_port(streams, loop, config);
     if (error == 0)
         return LM_OK;
-    int result =
-        lm_error_text_set(why, error == UV_ENOMEM ? LM_ENOMEM : LM_EIO, "cannot open %s port %u: %s",
-                          config->tls != NULL ? "TLS" : "TCP", (unsigned)config->port, uv_strerror(error));
-    if (!config->chosen)
-        LM_LOGW(config->log, "%s: browsers whose network lets no UDP through cannot come", why->text);
-    return result;
+    return lm_error_text_set(why, error == UV_ENOMEM ? LM_ENOMEM : LM_EIO, "cannot open %s port %u: %s",
+                             config->tls != NULL ? "TLS" : "TCP", (unsigned)config->port, uv_strerror(error));
 }
 
 uint16_t lm_streams_port(const lm_streams *s)

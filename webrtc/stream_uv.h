@@ -70,7 +70,6 @@ typedef struct lm_streams_limits {
 
 typedef struct lm_streams_config {
     uint16_t port;      /* 0: one that the kernel chooses, the same for both families */
-    bool chosen;        /* the operator has asked for it; else it not being free is no more than a warning */
     lm_tls_server *tls; /* shared; NULL: bare TCP */
     lm_port_core core;  /* what it points to is borrowed; poll, next_timeout and timeout are not called */
     lm_streams_limits limits;
@@ -89,8 +88,8 @@ typedef struct lm_streams lm_streams;
 
 /*
  * Opens the port for IPv4 and IPv6 and starts; config is copied. LM_EIO, LM_ENOMEM, with *why saying what
- * failed; where the port was not `chosen` it is logged as a warning too, and the caller may do without. A
- * machine without IPv6, or without IPv4, is no error. After an error the loop needs a few turns to clean up.
+ * failed; the caller may do without. A machine without IPv6, or without IPv4, is no error. After an error the
+ * loop needs a few turns to clean up.
  */
 int lm_streams_open(lm_streams **streams, uv_loop_t *loop, const lm_streams_config *config,
                     lm_error_text *why);

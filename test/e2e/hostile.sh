@@ -52,7 +52,7 @@ ended_well() {
 check 'it ends with status 0, and without a leak under a sanitizer' ended_well
 pid=
 # The relay reports its counters at debug when it ends.
-for counter in drop_not_ours drop_stun_malformed drop_stun_integrity drop_stun_attribute drop_srtp drop_turn drop_dtls_no_path \
+for counter in drop_not_ours drop_stun_malformed drop_stun_integrity drop_stun_attribute drop_srtp drop_no_allocation drop_dtls_no_path \
     drop_dtls_malformed drop_zombie drop_sctp_malformed drop_dcep drop_channel drop_message error_bad_json; do
     check "it has counted $counter" grep -qE " $counter: [1-9]" "$dir/log"
 done

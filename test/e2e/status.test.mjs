@@ -84,7 +84,7 @@ describe('the status page', { skip: withoutRelay }, () => {
         drops.filter(([reason]) => /not_ours|turn/.test(reason)),
         [
           ['webrtc: not_ours', '2'],
-          ['webrtc: turn', '1'],
+          ['turn: no_allocation', '1'],
         ],
       );
       assert.equal(await page.evaluate(() => document.getElementById('no-drops').hidden), true);

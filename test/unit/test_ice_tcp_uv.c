@@ -106,7 +106,6 @@ static int start(void **state)
     if (uv_loop_init(&loop) != 0 || lm_stack_create(&stack, &stack_config) != LM_OK)
         return -1;
     const lm_streams_config config = {
-        .chosen = true,
         .core = {.self = stack,
                  .input = core_input,
                  .stream_used = core_stream_used,

@@ -28,20 +28,30 @@ export function primaryAddress() {
   return found.address;
 }
 
-async function freeUdpPort(address) {
-  const socket = createSocket('udp4').bind(0, address);
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  socket.close();
-  return port;
+// Below the range that systems give to outgoing connections, or one of those may have the port by the time it is used.
+const PORTS = { first: 20000, count: 12000 };
+
+/** True where a socket, of UDP or TCP, can be bound. */
+function canBind(socket, bind) {
+  return new Promise((resolve) => {
+    socket.once('error', () => resolve(false));
+    bind(() => socket.close(() => resolve(true)));
+  });
 }
 
-async function freeTcpPort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  return port;
+/** A port that is free for UDP and for TCP. */
+async function freePort() {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
+    const udp = createSocket('udp4');
+    const tcp = createServer();
+    if (
+      (await canBind(udp, (done) => udp.bind(port, '0.0.0.0', done))) &&
+      (await canBind(tcp, (done) => tcp.listen(port, '0.0.0.0', done)))
+    )
+      return port;
+  }
+  throw new Error('no free port was found');
 }
 
 /**
@@ -71,12 +81,12 @@ async function answersStun({ port }, address) {
  */
 export async function startRelay({ reach, ...settings } = {}, namespace = null) {
   const address = namespace?.ip ?? primaryAddress();
-  const health = `127.0.0.1:${await freeTcpPort()}`;
+  const health = `127.0.0.1:${await freePort()}`;
   const env = {
     PATH: process.env.PATH,
     STATE_DIR: mkdtempSync(join(temporary, 'relay-')),
     PUBLIC_IP: address,
-    UDP_PORT: String(namespace ? 3478 : await freeUdpPort(address)),
+    UDP_PORT: String(namespace ? 3478 : await freePort()),
     HEALTH_LISTEN: health,
     DEMO: '1',
     DRAIN_SECONDS: '0',
