@@ -139,7 +139,7 @@ static end *open_end(bool client)
 
 static lm_addr address_of(const end *e)
 {
-    lm_addr addr;
+    lm_addr addr = {0};
     struct sockaddr_storage name;
     socklen_t len = sizeof name;
     if (getsockname(e->fd, (struct sockaddr *)&name, &len) != 0 ||
