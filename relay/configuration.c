@@ -52,6 +52,16 @@ int lm_configuration_check(lm_configuration *c, const lm_settings_source *source
     return errors->code;
 }
 
+/* Whoever takes TLS_PORT away takes these away with it; but it stays open until the restart, and needs them.
+ */
+static void keep_tls_files(lm_settings *s, const lm_settings *running)
+{
+    if (s->tls_port == 0 || (s->tls_cert[0] != '\0' && s->tls_key[0] != '\0'))
+        return;
+    memcpy(s->tls_cert, running->tls_cert, sizeof s->tls_cert);
+    memcpy(s->tls_key, running->tls_key, sizeof s->tls_key);
+}
+
 int lm_configuration_reload(lm_configuration *fresh, const lm_configuration *running,
                             const lm_settings_source *source, char kept[LM_SETTINGS_KEPT_SIZE],
                             const lm_log *log, lm_error_text *error)
@@ -60,6 +70,7 @@ int lm_configuration_reload(lm_configuration *fresh, const lm_configuration *run
     int result = lm_settings_read(&fresh->settings, source, error);
     if (result == LM_OK) {
         lm_settings_keep_fixed(&fresh->settings, &running->settings, kept);
+        keep_tls_files(&fresh->settings, &running->settings);
         result = lm_configuration_load(fresh, true, log, error);
     }
     fresh->node.tcp = running->node.tcp; /* the port that is open */

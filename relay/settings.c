@@ -130,6 +130,11 @@ static void check_turn(const lm_settings *s, lm_error_list *errors)
             "TURN_SECRET: 1 to %d secrets of %d to %d characters are needed, with commas between",
             LM_TURN_SECRETS_MAX, LM_TURN_SECRET_MIN, LM_TURN_SECRET_MAX);
     sodium_memzero(&secrets, sizeof secrets);
+    if (s->turn_realm[0] != '\0' && !lm_turn_realm_is_good(s->turn_realm))
+        lm_error_list_add(
+            errors, LM_EINVAL,
+            "TURN_REALM: '%s' is not usable: it has to be without double quotes and backslashes",
+            s->turn_realm);
     if (strcmp(s->turn_allow_peers, "-") != 0 &&
         lm_turn_peers_parse(&peers, s->turn_allow_peers, &why) != LM_OK)
         lm_error_list_add(errors, LM_EINVAL, "TURN_ALLOW_PEERS: %s", why.text);

@@ -7,18 +7,6 @@
 #include "common/error.h"
 #include "webrtc/turn_request.h"
 
-static bool good_realm(const char *realm)
-{
-    size_t len = realm == NULL ? 0 : strlen(realm);
-    if (len == 0 || len > LM_TURN_REALM_MAX)
-        return false;
-    for (size_t i = 0; i < len; i++) { /* it may stand between quotes (RFC 8489 section 14.9) */
-        if ((unsigned char)realm[i] < ' ' || realm[i] == '"' || realm[i] == '\\' || realm[i] == 127)
-            return false;
-    }
-    return true;
-}
-
 static bool good_secrets(const lm_turn_secrets *secrets)
 {
     return secrets != NULL && secrets->count > 0 && secrets->count <= LM_TURN_SECRETS_MAX;
@@ -30,13 +18,13 @@ static bool good(const lm_turn_config *c)
            (c->public_ip.family == LM_AF_INET || c->public_ip.family == LM_AF_NONE) &&
            (c->public_ip6.family == LM_AF_INET6 || c->public_ip6.family == LM_AF_NONE) &&
            (c->public_ip.family != LM_AF_NONE || c->public_ip6.family != LM_AF_NONE) && c->port_min >= 1024 &&
-           c->port_min <= c->port_max && good_realm(c->realm) && good_secrets(c->secrets);
+           c->port_min <= c->port_max && lm_turn_realm_is_good(c->realm) && good_secrets(c->secrets);
 }
 
 int lm_turn_set_credentials(lm_turn *turn, const lm_turn_secrets *secrets, const char *realm,
                             const lm_turn_peers *peers)
 {
-    if (!good_secrets(secrets) || !good_realm(realm))
+    if (!good_secrets(secrets) || !lm_turn_realm_is_good(realm))
         return LM_EINVAL;
     turn->secrets = *secrets;
     memset(turn->realm, 0, sizeof turn->realm);

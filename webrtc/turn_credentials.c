@@ -39,6 +39,18 @@ int lm_turn_secrets_parse(lm_turn_secrets *secrets, const char *text)
     return LM_OK;
 }
 
+bool lm_turn_realm_is_good(const char *realm)
+{
+    size_t len = realm == NULL ? 0 : strlen(realm);
+    if (len == 0 || len > LM_TURN_REALM_MAX)
+        return false;
+    for (size_t i = 0; i < len; i++) { /* it may stand between quotes (RFC 8489 section 14.9) */
+        if ((unsigned char)realm[i] < ' ' || realm[i] == '"' || realm[i] == '\\' || realm[i] == 127)
+            return false;
+    }
+    return true;
+}
+
 /* The password that goes with a user name under a secret. LM_ECRYPTO. */
 static int password_of(const char *secret, const uint8_t *username, size_t len,
                        char password[LM_TURN_PASSWORD_LEN + 1])

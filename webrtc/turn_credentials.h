@@ -10,6 +10,7 @@
 #ifndef LM_WEBRTC_TURN_CREDENTIALS_H
 #define LM_WEBRTC_TURN_CREDENTIALS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,6 +46,9 @@ typedef struct lm_turn_secrets {
 
 /* Reads "secret,secret…" into *secrets. LM_EINVAL: none, too many, too short or too long. */
 int lm_turn_secrets_parse(lm_turn_secrets *secrets, const char *text);
+
+/* 1 to LM_TURN_REALM_MAX bytes, none of them a control character, a double quote or a backslash. */
+bool lm_turn_realm_is_good(const char *realm);
 
 /*
  * Makes a credential for `user` (at most LM_TURN_USERNAME_MAX - 21 bytes, no colon needed) that is good until

@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "common/error.h"
+#include "common/file.h"
 #include "relay/configuration.h"
+#include "relay/tls_files.h"
 #include "test/support/tempdir.h"
 
 /* A relay in a directory of its own, whose settings come from relay.env in it. */
@@ -154,6 +156,71 @@ static void another_node_is_refused(void **state)
     end(other);
 }
 
+static void copy_tls(const place *p, const char *from, const char *to)
+{
+    char path[512];
+    snprintf(path, sizeof path, LM_TEST_DATA "/tls/%s", from);
+    lm_file file = {0};
+    lm_error_text error;
+    assert_int_equal(lm_file_read(&file, path, LM_TLS_FILE_MAX, &error), LM_OK);
+    unlink(test_path(p->dir, to));
+    test_write(p->dir, to, (const char *)file.data);
+    lm_file_clear(&file);
+}
+
+static void a_certificate_is_read_again_or_nothing_is(void **state)
+{
+    static const lm_configuration nothing;
+    place *p = begin("MAX_SESSIONS=5\n");
+    (void)state;
+    lm_configuration_clear(&p->running);
+    copy_tls(p, "p256.pem", "tls.pem");
+    copy_tls(p, "p256.key", "tls.key");
+    write_config(p, "TLS_PORT=5349\nTLS_CERT=tls.pem\nTLS_KEY=tls.key\n");
+    assert_int_equal(lm_settings_read(&p->running.settings, &p->source, NULL), LM_OK);
+    assert_int_equal(lm_configuration_load(&p->running, false, NULL, NULL), LM_OK);
+    assert_non_null(p->running.tls);
+    assert_int_equal(reload(p), LM_OK);
+    assert_non_null(p->fresh.tls);
+    assert_ptr_not_equal(p->fresh.tls, p->running.tls);
+
+    copy_tls(p, "p384.key", "tls.key");
+    assert_int_equal(reload(p), LM_EAUTH);
+    assert_non_null(strstr(p->error.text, "tls.key"));
+    assert_memory_equal(&p->fresh, &nothing, sizeof nothing);
+    copy_tls(p, "README.md", "tls.pem");
+    assert_int_equal(reload(p), LM_EMALFORMED);
+    assert_non_null(strstr(p->error.text, "tls.pem"));
+    unlink(test_path(p->dir, "tls.pem"));
+    assert_int_equal(reload(p), LM_EIO);
+    assert_non_null(strstr(p->error.text, "tls.pem"));
+    copy_tls(p, "p384.pem", "tls.pem");
+    assert_int_equal(reload(p), LM_OK);
+
+    write_config(p, "MAX_SESSIONS=6\n"); /* the port stays until the restart, and its files with it */
+    assert_int_equal(reload(p), LM_OK);
+    assert_string_equal(p->kept, "TLS_PORT");
+    assert_int_equal(p->fresh.settings.tls_port, 5349);
+    assert_string_equal(p->fresh.settings.tls_cert, "tls.pem");
+    assert_non_null(p->fresh.tls);
+    end(p);
+}
+
+static void the_open_tcp_port_is_told(void **state)
+{
+    place *p = begin("UDP_PORT=4000\n");
+    (void)state;
+    p->running.node.tcp = 0; /* it could not be had */
+    assert_int_equal(reload(p), LM_OK);
+    assert_int_equal(p->fresh.node.tcp, 0);
+    p->running.node.tcp = 4000;
+    write_config(p, "UDP_PORT=4000\nTCP_PORT=4001\nTURN=off\nTURN_PORTS=2000-3000\n");
+    assert_int_equal(reload(p), LM_OK);
+    assert_string_equal(p->kept, "TCP_PORT, TURN, TURN_PORTS");
+    assert_int_equal(p->fresh.node.tcp, 4000);
+    end(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +228,8 @@ int main(void)
         cmocka_unit_test(what_cannot_is_kept_and_named),
         cmocka_unit_test(errors_leave_nothing),
         cmocka_unit_test(another_node_is_refused),
+        cmocka_unit_test(a_certificate_is_read_again_or_nothing_is),
+        cmocka_unit_test(the_open_tcp_port_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,6 +17,9 @@
 typedef struct target {
     uint32_t number;
     uint16_t port;
+    uint16_t optional_port;
+    int32_t same_port;
+    lm_port_range ports;
     bool flag;
     char text[9];
     char ice[9];
@@ -41,6 +44,9 @@ static const char *const choices[] = {"full", "prefix", "none", NULL};
 static const lm_option table[] = {
     ROW("A_NUMBER", "7", uint, number, .min = 3, .max = 4294967295, .help = "a number"),
     ROW("PORT", "80", port, port, .help = "a port"),
+    ROW("OPTIONAL", "0", optional_port, optional_port, .help = "a port or none"),
+    ROW("SAME", "same", same_port, same_port, .help = "a port, that of another option, or none"),
+    ROW("PORTS", "49152-65535", ports, ports, .help = "a range of ports"),
     ROW("FLAG", "0", bool, flag, .help = "a flag"),
     ROW("TEXT", NULL, string, text, .min = 1, .max = 8, .help = "a text"),
     ROW("ICE", "luma", ice, ice, .min = 4, .max = 8, .help = "ice characters"),
@@ -224,6 +230,12 @@ static void errors_are_one_clear_line(void **state)
     } bad[] = {
         {"--a-number=2", "--a-number: '2' is not usable: it has to be a whole number from 3 to 4294967295"},
         {"--port=0", "--port: '0' is not usable: it has to be a port from 1 to 65535"},
+        {"--optional=x", "--optional: 'x' is not usable: it has to be a port from 1 to 65535, or 0 for none"},
+        {"--same=x",
+         "--same: 'x' is not usable: it has to be a port from 1 to 65535, 0 for none, or same for "
+         "UDP_PORT's number"},
+        {"--ports=80-90", "--ports: '80-90' is not usable: it has to be two ports from 1024 to 65535 such as "
+                          "49152-65535"},
         {"--flag=maybe", "--flag: 'maybe' is not usable: it has to be 1 or 0"},
         {"--ice=a b\n", "--ice: 'a b?' is not usable: it has to be 4 to 8 letters, digits, + or /"},
         {"--secret=abc", "--secret: the value is not usable: it has to be 4 to 8 letters, digits, + or /"},
@@ -292,6 +304,13 @@ static void types_know_their_values(void **state)
             "+3", " 3", "3 ", "3x", "0x10", "3.0", "1e3");
     ACCEPTS("--port", "1", "65535");
     REFUSES("--port", "0", "65536", "-1", "", "http");
+    ACCEPTS("--optional", "0", "off", "1", "65535");
+    REFUSES("--optional", "65536", "-1", "", "same", "none", "OFF");
+    ACCEPTS("--same", "same", "0", "off", "1", "65535");
+    REFUSES("--same", "65536", "-1", "", "SAME", "same ");
+    ACCEPTS("--ports", "1024-65535", "49152-65535", "5000-5000");
+    REFUSES("--ports", "", "-", "5000", "5000-", "-5000", "5001-5000", "1023-5000", "5000-65536",
+            "5000 - 6000", "5000-6000-7000", "0000000005000-6000", "a-b");
     ACCEPTS("--flag", "0", "1", "true", "false", "yes", "no", "on", "off");
     REFUSES("--flag", "", "2", "TRUE", "y", "01");
     ACCEPTS("--text", "a", "12345678", "a b");
@@ -320,6 +339,26 @@ static void types_know_their_values(void **state)
     ACCEPTS("--choice", "full", "prefix", "none");
     REFUSES("--choice", "", "Full", "0", "nones");
     REFUSES("--level", "", "INFO", "4", "trace");
+}
+
+static void ports_become_numbers(void **state)
+{
+    target t;
+    (void)state;
+    assert_int_equal(read_all(&t, NULL, NO_ARGS, NULL), LM_OK);
+    assert_int_equal(t.optional_port, 0);
+    assert_int_equal(t.same_port, -1);
+    assert_int_equal(t.ports.first, 49152);
+    assert_int_equal(t.ports.last, 65535);
+    assert_int_equal(read_all(&t, NULL, ARGS("--optional=5349", "--same=3479", "--ports=50000-50099"), NULL),
+                     LM_OK);
+    assert_int_equal(t.optional_port, 5349);
+    assert_int_equal(t.same_port, 3479);
+    assert_int_equal(t.ports.first, 50000);
+    assert_int_equal(t.ports.last, 50099);
+    assert_int_equal(read_all(&t, NULL, ARGS("--optional=off", "--same=off"), NULL), LM_OK);
+    assert_int_equal(t.optional_port, 0);
+    assert_int_equal(t.same_port, 0);
 }
 
 static void lists_keep_their_order(void **state)
@@ -374,6 +413,7 @@ int main(void)
         cmocka_unit_test(a_config_file_is_above_the_defaults),
         cmocka_unit_test(errors_are_one_clear_line),
         cmocka_unit_test(types_know_their_values),
+        cmocka_unit_test(ports_become_numbers),
         cmocka_unit_test(lists_keep_their_order),
         cmocka_unit_test(longest_host),
         cmocka_unit_test(help_has_a_line_for_each_row),

@@ -15,6 +15,9 @@
 #include "relay/settings.h"
 #include "test/support/tempdir.h"
 
+#define SECRET_A "the first secret"
+#define SECRET_B "the second secret of two"
+
 static const char *get(void *ctx, const char *name)
 {
     const char *const *pairs = ctx;
@@ -64,6 +67,20 @@ static void defaults(void **state)
     assert_string_equal(s.state_dir, ".");
     assert_int_equal(s.health_listen.family, LM_AF_NONE);
     assert_false(s.demo);
+    assert_int_equal(s.tcp_port, LM_PORT_SAME);
+    assert_int_equal(lm_settings_tcp_port(&s), 3478);
+    assert_int_equal(s.tls_port, 0);
+    assert_string_equal(s.tls_cert, "");
+    assert_string_equal(s.tls_key, "");
+    assert_int_equal(s.turn, LM_TURN_CHOICE_CLOSED);
+    assert_int_equal(s.turn_ports.first, 49152);
+    assert_int_equal(s.turn_ports.last, 65535);
+    assert_string_equal(s.turn_secret, "");
+    assert_string_equal(s.turn_realm, "lumamesh");
+    assert_string_equal(s.turn_allow_peers, "-");
+    assert_int_equal(s.max_allocations, 1000);
+    assert_int_equal(s.max_allocations_per_user, 10);
+    assert_int_equal(s.turn_rate, 0);
     assert_int_equal(s.max_sessions, 1000);
     assert_int_equal(s.max_room_size, 250);
     assert_int_equal(s.max_rooms_per_session, 64);
@@ -89,7 +106,11 @@ static void every_variable_reaches_its_field(void **state)
                           "STATE_DIR", "/s", "HEALTH_LISTEN", "[::1]:7401", "DEMO", "1", "MAX_SESSIONS", "11",
                           "MAX_ROOM_SIZE", "12", "MAX_ROOMS_PER_SESSION", "13", "SESSION_RATE", "0",
                           "MESSAGE_RATE", "15", "RESUME_SECONDS", "0", "DRAIN_SECONDS", "17", "LOG_LEVEL",
-                          "debug", "LOG_FORMAT", "json", "LOG_ADDRESSES", "none"),
+                          "debug", "LOG_FORMAT", "json", "LOG_ADDRESSES", "none", "TCP_PORT", "444",
+                          "TLS_PORT", "5349", "TLS_CERT", "tc", "TLS_KEY", "tk", "TURN", "open", "TURN_PORTS",
+                          "50000-50099", "TURN_SECRET", SECRET_A "," SECRET_B, "TURN_REALM", "r.example",
+                          "TURN_ALLOW_PEERS", "10.0.0.0/8,fd00::/8", "MAX_ALLOCATIONS", "18",
+                          "MAX_ALLOCATIONS_PER_USER", "0", "TURN_RATE", "20"),
                       NULL, NULL),
         LM_OK);
     assert_string_equal(lm_addr_format_ip(&s.public_ip[0], text), "203.0.113.10");
@@ -104,6 +125,19 @@ static void every_variable_reaches_its_field(void **state)
     assert_string_equal(s.state_dir, "/s");
     assert_string_equal(lm_addr_format(&s.health_listen, text), "[::1]:7401");
     assert_true(s.demo);
+    assert_int_equal(s.tcp_port, 444);
+    assert_int_equal(s.tls_port, 5349);
+    assert_string_equal(s.tls_cert, "tc");
+    assert_string_equal(s.tls_key, "tk");
+    assert_int_equal(s.turn, LM_TURN_CHOICE_OPEN);
+    assert_int_equal(s.turn_ports.first, 50000);
+    assert_int_equal(s.turn_ports.last, 50099);
+    assert_string_equal(s.turn_secret, SECRET_A "," SECRET_B);
+    assert_string_equal(s.turn_realm, "r.example");
+    assert_string_equal(s.turn_allow_peers, "10.0.0.0/8,fd00::/8");
+    assert_int_equal(s.max_allocations, 18);
+    assert_int_equal(s.max_allocations_per_user, 0);
+    assert_int_equal(s.turn_rate, 20);
     assert_int_equal(s.max_sessions, 11);
     assert_int_equal(s.max_room_size, 12);
     assert_int_equal(s.max_rooms_per_session, 13);
@@ -128,6 +162,73 @@ static void the_demo_needs_a_place(void **state)
     assert_int_equal(read_settings(&s, NULL, "--demo", &error), LM_EINVAL);
     assert_int_equal(read_settings(&s, ENV("HEALTH_LISTEN", "127.0.0.1:7401"), "--demo", &error), LM_OK);
     assert_int_equal(read_settings(&s, ENV("DEMO", "1"), "--demo=0", &error), LM_OK);
+}
+
+static void the_tcp_port_has_its_number_from_somewhere(void **state)
+{
+    lm_settings s;
+    (void)state;
+    assert_int_equal(read_settings(&s, ENV("UDP_PORT", "4000"), NULL, NULL), LM_OK);
+    assert_int_equal(lm_settings_tcp_port(&s), 4000);
+    assert_int_equal(read_settings(&s, ENV("UDP_PORT", "4000", "TCP_PORT", "same"), NULL, NULL), LM_OK);
+    assert_int_equal(lm_settings_tcp_port(&s), 4000);
+    assert_int_equal(read_settings(&s, ENV("UDP_PORT", "4000", "TCP_PORT", "4001"), NULL, NULL), LM_OK);
+    assert_int_equal(lm_settings_tcp_port(&s), 4001);
+    assert_int_equal(read_settings(&s, ENV("UDP_PORT", "4000", "TCP_PORT", "off"), NULL, NULL), LM_OK);
+    assert_int_equal(lm_settings_tcp_port(&s), 0);
+    assert_int_equal(read_settings(&s, NULL, "--tcp-port=0", NULL), LM_OK);
+    assert_int_equal(lm_settings_tcp_port(&s), 0);
+}
+
+static void tls_needs_two_files_and_a_port_of_its_own(void **state)
+{
+    lm_settings s;
+    lm_error_text error;
+    (void)state;
+    assert_int_equal(read_settings(&s, ENV("TLS_PORT", "5349"), NULL, &error), LM_EINVAL);
+    assert_string_equal(error.text, "TLS_PORT needs TLS_CERT and TLS_KEY: set both");
+    assert_int_equal(read_settings(&s, ENV("TLS_PORT", "5349", "TLS_CERT", "c"), NULL, &error), LM_EINVAL);
+    assert_string_equal(error.text, "TLS_PORT needs TLS_CERT and TLS_KEY: set TLS_KEY, too");
+    assert_int_equal(read_settings(&s, ENV("TLS_PORT", "5349", "TLS_KEY", "k"), NULL, &error), LM_EINVAL);
+    assert_string_equal(error.text, "TLS_PORT needs TLS_CERT and TLS_KEY: set TLS_CERT, too");
+    assert_int_equal(read_settings(&s, ENV("TLS_CERT", "c"), NULL, &error), LM_OK); /* not used, no harm */
+    assert_int_equal(
+        read_settings(&s, ENV("TLS_PORT", "3478", "TLS_CERT", "c", "TLS_KEY", "k"), NULL, &error), LM_EINVAL);
+    assert_string_equal(error.text, "TLS_PORT and TCP_PORT are both 3478: they need different ones");
+    assert_int_equal(
+        read_settings(&s, ENV("TLS_PORT", "3478", "TLS_CERT", "c", "TLS_KEY", "k"), "--tcp-port=off", &error),
+        LM_OK);
+}
+
+static void turn_is_told_what_is_wrong(void **state)
+{
+    static const struct {
+        const char *name, *value, *error;
+    } bad[] = {
+        {"TURN_SECRET", "0123456789abcde", "TURN_SECRET: the value is not usable: "},
+        {"TURN_SECRET", SECRET_A ",short", "TURN_SECRET: 1 to 4 secrets of 16 to 256 characters are needed"},
+        {"TURN_SECRET", SECRET_A ",", "TURN_SECRET: 1 to 4 secrets"},
+        {"TURN_SECRET", SECRET_A "," SECRET_A "," SECRET_A "," SECRET_A "," SECRET_A,
+         "TURN_SECRET: 1 to 4 secrets"},
+        {"TURN_ALLOW_PEERS", "10.0.0.0/8,10.0.0.300", "TURN_ALLOW_PEERS: \"10.0.0.300\" is no network"},
+        {"TURN_ALLOW_PEERS", "10.0.0.0/33", "TURN_ALLOW_PEERS: \"10.0.0.0/33\" is no network"},
+        {"TURN_REALM", "a\"b", "TURN_REALM: 'a\"b' is not usable: "},
+        {"TURN_REALM", "a\\b", "TURN_REALM: "},
+        {"TURN", "maybe", "TURN: 'maybe' is not usable: it has to be closed, open or off"},
+        {"TURN_PORTS", "80-90", "TURN_PORTS: '80-90' is not usable: "},
+        {"MAX_ALLOCATIONS", "0", "MAX_ALLOCATIONS: '0' is not usable: "},
+        {"TURN_RATE", "x",
+         "TURN_RATE: 'x' is not usable: it has to be a whole number from 1 to 1000000000, or 0 "
+         "for no limit"},
+    };
+    lm_settings s;
+    lm_error_text error;
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(read_settings(&s, ENV(bad[i].name, bad[i].value), NULL, &error), LM_EINVAL);
+        assert_memory_equal(error.text, bad[i].error, strlen(bad[i].error));
+        assert_null(strstr(error.text, SECRET_A));
+    }
 }
 
 static void some_address_is_needed(void **state)
@@ -220,6 +321,14 @@ static void secrets_come_from_files(void **state)
                      LM_EINVAL);
     assert_non_null(strstr(error.text, "ICE_PWD in "));
     assert_null(strstr(error.text, "hunter2"));
+    test_write(dir, "secrets", SECRET_A "," SECRET_B "\n");
+    assert_int_equal(read_settings(&s, ENV("TURN_SECRET_FILE", "secrets", "STATE_DIR", dir), NULL, &error),
+                     LM_OK);
+    assert_string_equal(s.turn_secret, SECRET_A "," SECRET_B);
+    assert_int_equal(read_settings(&s, ENV("TURN_SECRET_FILE", "secrets", "STATE_DIR", dir),
+                                   "--turn-secret=" SECRET_A, &error),
+                     LM_EINVAL);
+    assert_string_equal(error.text, "--turn-secret and TURN_SECRET_FILE are both set: keep one of them");
     test_write(dir, "pwd", "0123456789012345678901\n\n"); /* one line end is trimmed, no more */
     assert_int_equal(read_settings(&s, ENV("ICE_PWD_FILE", "pwd", "STATE_DIR", dir), NULL, &error),
                      LM_EINVAL);
@@ -394,6 +503,9 @@ int main(void)
         cmocka_unit_test(defaults),
         cmocka_unit_test(every_variable_reaches_its_field),
         cmocka_unit_test(the_demo_needs_a_place),
+        cmocka_unit_test(the_tcp_port_has_its_number_from_somewhere),
+        cmocka_unit_test(tls_needs_two_files_and_a_port_of_its_own),
+        cmocka_unit_test(turn_is_told_what_is_wrong),
         cmocka_unit_test(some_address_is_needed),
         cmocka_unit_test(secrets_are_not_repeated),
         cmocka_unit_test(a_file_is_under_the_environment),

@@ -48,6 +48,25 @@ static void secrets_are_read_from_a_list(void **state)
     }
 }
 
+static void a_realm_can_stand_between_quotes(void **state)
+{
+    char longest[LM_TURN_REALM_MAX + 2];
+    (void)state;
+    assert_true(lm_turn_realm_is_good("x"));
+    assert_true(lm_turn_realm_is_good("turn.example, and more \xc3\xa4"));
+    memset(longest, 'x', sizeof longest);
+    longest[LM_TURN_REALM_MAX + 1] = '\0';
+    assert_false(lm_turn_realm_is_good(longest));
+    longest[LM_TURN_REALM_MAX] = '\0';
+    assert_true(lm_turn_realm_is_good(longest));
+    assert_false(lm_turn_realm_is_good(NULL));
+    assert_false(lm_turn_realm_is_good(""));
+    assert_false(lm_turn_realm_is_good("a\"b"));
+    assert_false(lm_turn_realm_is_good("a\\b"));
+    assert_false(lm_turn_realm_is_good("a\nb"));
+    assert_false(lm_turn_realm_is_good("a\x7f"));
+}
+
 /* Made with: printf 1700086400:ada | openssl dgst -sha1 -hmac 0123456789abcdef -binary | base64 */
 static void a_credential_is_the_one_of_the_rest_api(void **state)
 {
@@ -149,6 +168,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(secrets_are_read_from_a_list),
+        cmocka_unit_test(a_realm_can_stand_between_quotes),
         cmocka_unit_test(a_credential_is_the_one_of_the_rest_api),
         cmocka_unit_test(the_key_is_the_one_of_rfc_8489),
         cmocka_unit_test(the_expiry_stands_before_the_first_colon),
