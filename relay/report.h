@@ -31,6 +31,7 @@ typedef struct lm_report {
     uint64_t started_unix_ms;
     uint64_t uptime_ms; /* by the clock that nobody sets */
     uint64_t max_sessions;
+    uint64_t max_allocations; /* 0 where TURN is off */
     const lm_webrtc_stats *webrtc;
     const lm_relay_stats *relay;
     const lm_udp_stats *udp;

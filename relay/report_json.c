@@ -151,9 +151,10 @@ static void put_stream(lm_json_writer *j, const char *key, const lm_stream_stats
     close_object(j);
 }
 
-static void put_turn(lm_json_writer *j, const lm_turn_stats *stats)
+static void put_turn(lm_json_writer *j, const lm_turn_stats *stats, uint64_t max_allocations)
 {
     open_object(j, "turn");
+    put_uint(j, "maxAllocations", max_allocations);
 #define LM_X(name, metric, help) put_uint(j, #name, stats->name);
     LM_TURN_COUNTERS(LM_X)
     LM_TURN_GAUGES(LM_X)
@@ -193,7 +194,7 @@ int lm_report_json(const lm_report *report, void *buf, size_t cap)
     put_udp(&j, report->udp);
     put_stream(&j, "tcp", report->tcp);
     put_stream(&j, "tls", report->tls);
-    put_turn(&j, report->turn);
+    put_turn(&j, report->turn, report->max_allocations);
     put_process(&j, &report->process);
     lm_json_close(&j, '}');
     return j.text.failed ? LM_ETOOBIG : (int)j.text.len;

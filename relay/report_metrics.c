@@ -145,8 +145,10 @@ static void put_streams(lm_writer *w, const lm_report *r)
     }
 }
 
-static void put_turn(lm_writer *w, const lm_turn_stats *stats)
+static void put_turn(lm_writer *w, const lm_turn_stats *stats, uint64_t max_allocations)
 {
+    put_gauge(w, PREFIX "turn_allocations_max", max_allocations,
+              "TURN allocations that there may be, MAX_ALLOCATIONS; 0: TURN is off.");
 #define LM_X(name, metric, help) put_gauge(w, PREFIX metric, stats->name, help);
     LM_TURN_GAUGES(LM_X)
 #undef LM_X
@@ -203,7 +205,7 @@ int lm_report_metrics(const lm_report *report, void *buf, size_t cap)
     put_histogram(&w, PREFIX "loop_turn_seconds", &report->udp->turn_time,
                   "CPU time that a turn of the event loop took, from one wait for the network to the next.");
     put_streams(&w, report);
-    put_turn(&w, report->turn);
+    put_turn(&w, report->turn, report->max_allocations);
     put_drops(&w, report);
     put_process(&w, report);
     return w.failed ? LM_ETOOBIG : (int)w.len;

@@ -46,7 +46,8 @@ struct lm_service {
     char turn_secret[LM_TURN_SECRET_MAX + 1]; /* drawn at the start, for where none is set */
     lm_port *port;
     uint32_t max_sessions;
-    uint64_t ended; /* sessions that had ended when memory was given back last */
+    lm_turn_limits turn_limits; /* that hold; all 0 where TURN is off */
+    uint64_t ended;             /* sessions that had ended when memory was given back last */
 };
 
 static void read_wall_clock(lm_service *s)
@@ -162,6 +163,7 @@ static int make_turn(lm_service *s, const lm_settings *settings)
                       sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     turn_secrets(s, settings, &secrets);
     turn_peers(settings, &peers);
+    s->turn_limits = turn_limits(settings);
     const lm_turn_config config = {.mode =
                                        settings->turn == LM_TURN_CHOICE_OPEN ? LM_TURN_OPEN : LM_TURN_CLOSED,
                                    .public_ip = settings->public_ip[0],
@@ -171,7 +173,7 @@ static int make_turn(lm_service *s, const lm_settings *settings)
                                    .realm = settings->turn_realm,
                                    .secrets = &secrets,
                                    .peers = &peers,
-                                   .limits = turn_limits(settings),
+                                   .limits = s->turn_limits,
                                    .random = lm_random_system(),
                                    .log = s->log};
     int result = lm_turn_create(&s->turn, &config);
@@ -181,17 +183,17 @@ static int make_turn(lm_service *s, const lm_settings *settings)
 
 static void change_turn(lm_service *s, const lm_settings *settings)
 {
-    lm_turn_limits limits = turn_limits(settings);
     lm_turn_secrets secrets;
     lm_turn_peers peers;
     if (s->turn == NULL)
         return;
+    s->turn_limits = turn_limits(settings);
+    s->turn_limits.stopping = lm_relay_is_draining(s->relay);
     turn_secrets(s, settings, &secrets);
     turn_peers(settings, &peers);
     (void)lm_turn_set_credentials(s->turn, &secrets, settings->turn_realm, &peers);
     sodium_memzero(&secrets, sizeof secrets);
-    if (!lm_relay_is_draining(s->relay))
-        lm_turn_set_limits(s->turn, &limits);
+    lm_turn_set_limits(s->turn, &s->turn_limits);
 }
 
 /* --- what browsers talk to --- */
@@ -316,10 +318,10 @@ int lm_service_reconfigure(lm_service *s, const lm_configuration *c, lm_error_te
 
 void lm_service_drain(lm_service *s)
 {
-    const lm_turn_limits none = {.stopping = true};
     lm_relay_drain(s->relay, uv_now(s->loop));
+    s->turn_limits.stopping = true; /* the rate holds for those who stay */
     if (s->turn != NULL)
-        lm_turn_set_limits(s->turn, &none);
+        lm_turn_set_limits(s->turn, &s->turn_limits);
     lm_port_flush(s->port);
 }
 
@@ -338,6 +340,7 @@ void lm_service_report(const lm_service *s, lm_report *report)
     report->udp = lm_port_udp_stats(s->port);
     report->tcp = lm_port_tcp_stats(s->port);
     report->tls = lm_port_tls_stats(s->port);
+    report->max_allocations = s->turn_limits.max_allocations;
     report->turn = s->turn == NULL ? &no_turn : lm_turn_get_stats(s->turn);
 }
 

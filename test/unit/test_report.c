@@ -47,6 +47,7 @@ static lm_report make_report(uint64_t first, uint64_t step)
                         .started_unix_ms = 1234567800007,
                         .uptime_ms = 90116,
                         .max_sessions = 1000,
+                        .max_allocations = 500,
                         .webrtc = &webrtc,
                         .relay = &relay,
                         .udp = &udp,
@@ -147,7 +148,8 @@ static void the_largest_numbers_fit_and_too_little_room_is_an_error(void **state
     lm_report report = make_report(UINT64_MAX, 0);
     char small[100];
     (void)state;
-    report.unix_ms = report.started_unix_ms = report.uptime_ms = report.max_sessions = UINT64_MAX;
+    report.unix_ms = report.started_unix_ms = report.uptime_ms = report.max_sessions =
+        report.max_allocations = UINT64_MAX;
     for (size_t i = 0; i < 2; i++) {
         free(write_report(writers[i], &report));
         assert_int_equal(writers[i](&report, small, sizeof small), LM_ETOOBIG);
