@@ -15,6 +15,9 @@ const plots = {
   rooms: new Curves('rooms', ['rooms', 'members'], { one: ['room', 'member'] }),
   traffic: new Curves('traffic', ['in', 'out'], { format: bytesASecond, axis: short, least: 100 }),
   messages: new Curves('messages', ['in', 'out'], { format: aSecond, axis: short }),
+  allocations: new Curves('allocations', [undefined]),
+  relayed: new Curves('relayed', ['in', 'out'], { format: bytesASecond, axis: short, least: 100 }),
+  connections: new Curves('connections', ['TCP', 'TLS']),
 };
 const columns = { connect: new Columns('connect'), signal: new Columns('signal') };
 
@@ -45,6 +48,23 @@ const REASONS = {
   closing: 'Messages of sessions being closed',
   queue_full: 'Messages to readers that are too slow',
   gone: 'Messages to sessions that have just ended',
+  malformed: 'Malformed TURN messages',
+  unauthenticated: 'TURN requests without good credentials',
+  request_rate: 'TURN strangers over their address’s rate',
+  amplification: 'TURN requests shorter than their answer',
+  unknown_attribute: 'TURN requests with attributes unknown here',
+  mismatch: 'TURN requests for no allocation, or a second',
+  wrong_credentials: 'TURN requests for another user’s allocation',
+  unsupported: 'TURN requests for what is not served',
+  user_quota: 'Allocations over their user’s quota',
+  capacity: 'TURN requests while nothing was free',
+  forbidden: 'TURN peers that may not be reached',
+  no_allocation: 'TURN data without an allocation',
+  no_channel: 'TURN data on channels that are not bound',
+  no_permission: 'TURN data without a permission',
+  no_peer: 'TURN data to addresses that nobody has',
+  rate: 'TURN data over its allocation’s rate',
+  blocked: 'TURN answers that found the way out full',
   memory: 'Messages for which there was no memory',
 };
 
@@ -115,6 +135,10 @@ function showRates(report) {
   const rate = (of) => Math.max(0, of(report) - of(last)) / seconds;
   plots.traffic.add(report.uptimeMs, [rate((r) => r.webrtc.bytes_in), rate((r) => r.webrtc.bytes_out)]);
   plots.messages.add(report.uptimeMs, [rate((r) => r.messages.in), rate((r) => r.messages.out)]);
+  plots.relayed.add(report.uptimeMs, [
+    rate((r) => r.turn.bytes_from_clients),
+    rate((r) => r.turn.bytes_to_clients),
+  ]);
 }
 
 function show(report) {
@@ -133,6 +157,11 @@ function show(report) {
   plots.sessions.figures[0].name.textContent = `of at most ${report.maxSessions.toLocaleString('en')}`;
   plots.sessions.add(report.uptimeMs, [report.sessions]);
   plots.rooms.add(report.uptimeMs, [report.rooms, report.members]);
+  const { allocations, maxAllocations } = report.turn;
+  plots.allocations.figures[0].name.textContent =
+    maxAllocations > 0 ? `of at most ${maxAllocations.toLocaleString('en')}` : 'TURN is off';
+  plots.allocations.add(report.uptimeMs, [allocations]);
+  plots.connections.add(report.uptimeMs, [report.tcp.connections, report.tls.connections]);
   if (last) showRates(report);
   columns.connect.set(report.connectTime);
   columns.signal.set(report.signalTime);

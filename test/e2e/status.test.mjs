@@ -9,6 +9,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { enterDemo, lists, say } from './lib/demo.mjs';
 import { startRelay, withoutRelay } from './lib/relay.mjs';
 import { Stage } from './lib/stage.mjs';
+import { attribute } from './lib/stun.mjs';
+import * as turn from './lib/turn_client.mjs';
+import { credential } from './lib/turn_server.mjs';
 
 const PICTURES = process.env.LM_SCREENSHOTS;
 
@@ -27,12 +30,45 @@ const figure = (page, plot, index, text) =>
     [plot, index, text],
   );
 
+const SECRET = 'a-secret-of-the-status-page';
+const XOR_RELAYED_ADDRESS = 0x0016;
+const CHANNEL = 0x4000;
+
+/** Two clients of the TURN server, one of them over TCP: one sends to the other until close(). */
+async function talkThroughTurn({ ip, port }) {
+  const account = credential('status', { secret: SECRET });
+  const open = (way) => turn.TurnClient.open(way, { ip, port }, account);
+  const clients = await Promise.all([open('udp'), open('tcp')]);
+  const peers = [];
+  for (const client of clients) {
+    const { error, answer } = await client.request(turn.ALLOCATE, [[turn.REQUESTED_TRANSPORT, turn.UDP]]);
+    assert.equal(error, 0);
+    peers.push({ address: ip, port: attribute(answer, XOR_RELAYED_ADDRESS).readUInt16BE(2) ^ 0x2112 });
+  }
+  const number = Buffer.from([CHANNEL >> 8, CHANNEL & 255, 0, 0]);
+  for (const [i, client] of clients.entries()) {
+    const bind = [
+      [turn.CHANNEL_NUMBER, number],
+      [turn.XOR_PEER_ADDRESS, peers[1 - i]],
+    ];
+    assert.equal((await client.request(turn.CHANNEL_BIND, bind)).error, 0);
+  }
+  const timer = setInterval(() => clients[0].channelData(CHANNEL, Buffer.alloc(1000)), 50);
+  return {
+    close() {
+      clearInterval(timer);
+      for (const client of clients) client.close();
+    },
+  };
+}
+
 describe('the status page', { skip: withoutRelay }, () => {
   let stage;
   let relay;
   let visitors;
+  let talk;
   before(async () => {
-    [stage, relay] = await Promise.all([Stage.open('chromium', 'firefox'), startRelay()]);
+    [stage, relay] = await Promise.all([Stage.open('chromium', 'firefox'), startRelay({ TURN_SECRET: SECRET })]);
     const open = () => stage.browsers.chromium.open(`${relay.health}/demo#status`);
     visitors = await Promise.all([open(), open()]);
     await Promise.all(visitors.map((page, i) => enterDemo(page, { nick: `Ada ${i}` })));
@@ -45,8 +81,12 @@ describe('the status page', { skip: withoutRelay }, () => {
         socket.send(Buffer.from(bytes), relay.config.port, relay.config.ip, resolve);
       });
     socket.close();
+    talk = await talkThroughTurn(relay.config);
   });
-  after(() => Promise.all([stage?.close(), relay?.stop()]));
+  after(() => {
+    talk?.close();
+    return Promise.all([stage?.close(), relay?.stop()]);
+  });
 
   for (const browser of ['chromium', 'firefox']) {
     test(`shows what goes on, in ${browser}`, async () => {
@@ -59,6 +99,19 @@ describe('the status page', { skip: withoutRelay }, () => {
         /^[\d.]+ k?B\/s$/.test(document.querySelector('#traffic .figure b').textContent),
       );
       await page.until(() => document.querySelectorAll('#traffic .curve').length === 2);
+      await figure(page, 'allocations', 0, '2');
+      await figure(page, 'connections', 0, '1');
+      await figure(page, 'connections', 1, '0');
+      // Some 20 kB/s come from the one client, and go to the other.
+      await page.until(() =>
+        [...document.querySelectorAll('#relayed .figure b')].every(({ textContent }) =>
+          /^[1-3]\d kB\/s$/.test(textContent),
+        ),
+      );
+      assert.match(
+        await page.evaluate(() => document.querySelector('#allocations svg').getAttribute('aria-label')),
+        /^TURN allocations: 2 of at most 1,000$/,
+      );
       await page.until(() => /^≤ \d+ m?s$/.test(document.querySelector('#connect .figure b').textContent));
       assert.ok(await page.evaluate(() => document.querySelectorAll('#connect rect[height]').length > 10));
       assert.match(
@@ -81,10 +134,11 @@ describe('the status page', { skip: withoutRelay }, () => {
         ]),
       );
       assert.deepEqual(
-        drops.filter(([reason]) => /not_ours|turn/.test(reason)),
+        drops.filter(([reason]) => /not_ours|turn/.test(reason)).sort(),
         [
-          ['webrtc: not_ours', '2'],
           ['turn: no_allocation', '1'],
+          ['turn: unauthenticated', '2'], // the first request of each client
+          ['webrtc: not_ours', '2'],
         ],
       );
       assert.equal(await page.evaluate(() => document.getElementById('no-drops').hidden), true);
@@ -105,7 +159,7 @@ describe('the status page', { skip: withoutRelay }, () => {
     assert.match(await page.evaluate(() => document.getElementById('sessions').textContent), /\d s ago$/);
     await page.page.keyboard.press('Escape');
     assert.match(await page.evaluate(() => document.getElementById('sessions').textContent), /now$/);
-    for (let i = 0; i < 5; i += 1) await page.page.keyboard.press('Tab');
+    for (let i = 0; i < 8; i += 1) await page.page.keyboard.press('Tab');
     await page.page.keyboard.press('Enter');
     await page.until(() => document.getElementById('copy').textContent === 'Copied');
     assert.deepEqual(page.complaints, []);
