@@ -215,6 +215,10 @@ static lm_streams_limits streams_limits(const lm_settings *settings)
 static int open_port(lm_service *s, const lm_configuration *c, lm_error_text *error)
 {
     const lm_settings *settings = &c->settings;
+    if (lm_settings_tcp_yields(settings))
+        LM_LOGW(s->log,
+                "TCP port %u is HEALTH_LISTEN's: browsers are served over UDP alone; choose a TCP_PORT",
+                (unsigned)settings->udp_port);
     const lm_port_config config = {.udp = settings->udp_port,
                                    .tcp = lm_settings_tcp_port(settings),
                                    .tcp_chosen = settings->tcp_port != LM_PORT_SAME,

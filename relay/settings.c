@@ -140,8 +140,19 @@ static void check_turn(const lm_settings *s, lm_error_list *errors)
         lm_error_list_add(errors, LM_EINVAL, "TURN_ALLOW_PEERS: %s", why.text);
 }
 
+/* Streams are taken at all addresses of this machine, HEALTH_LISTEN's among them. */
+static void check_health_port(const lm_settings *s, const char *name, uint16_t port, lm_error_list *errors)
+{
+    if (port != 0 && s->health_listen.family != LM_AF_NONE && s->health_listen.port == port)
+        lm_error_list_add(errors, LM_EINVAL,
+                          "%s and HEALTH_LISTEN both have port %u: they need different ones", name,
+                          (unsigned)port);
+}
+
 static void check_ports(const lm_settings *s, const lm_option_values *values, lm_error_list *errors)
 {
+    check_health_port(s, "TCP_PORT", lm_settings_tcp_port(s), errors);
+    check_health_port(s, "TLS_PORT", s->tls_port, errors);
     if (s->tls_port == 0)
         return;
     if ((s->tls_cert[0] == '\0' && is_good(values, "TLS_CERT")) ||
@@ -171,8 +182,16 @@ static void check(const lm_settings *settings, const lm_option_values *values, l
                           "also where PUBLIC_HOST is set, because not all of them look names up here");
 }
 
+bool lm_settings_tcp_yields(const lm_settings *settings)
+{
+    return settings->tcp_port == LM_PORT_SAME && settings->health_listen.family != LM_AF_NONE &&
+           settings->health_listen.port == settings->udp_port;
+}
+
 uint16_t lm_settings_tcp_port(const lm_settings *settings)
 {
+    if (lm_settings_tcp_yields(settings))
+        return 0;
     return settings->tcp_port == LM_PORT_SAME ? settings->udp_port : (uint16_t)settings->tcp_port;
 }
 

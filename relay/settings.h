@@ -129,6 +129,12 @@ void lm_settings_print_reach(FILE *out, const lm_settings *settings);
 void lm_settings_keep_fixed(lm_settings *settings, const lm_settings *running,
                             char kept[LM_SETTINGS_KEPT_SIZE]);
 
+/*
+ * True where UDP_PORT's number is HEALTH_LISTEN's, too: that was asked for, and TCP_PORT=same takes what can
+ * be had.
+ */
+bool lm_settings_tcp_yields(const lm_settings *settings);
+
 /* The TCP port, 0 if none is to be open. */
 uint16_t lm_settings_tcp_port(const lm_settings *settings);
 

@@ -178,6 +178,23 @@ static void the_tcp_port_has_its_number_from_somewhere(void **state)
     assert_int_equal(lm_settings_tcp_port(&s), 0);
     assert_int_equal(read_settings(&s, NULL, "--tcp-port=0", NULL), LM_OK);
     assert_int_equal(lm_settings_tcp_port(&s), 0);
+    assert_false(lm_settings_tcp_yields(&s));
+
+    /* HEALTH_LISTEN was asked for, a default was not. */
+    lm_error_text error;
+    assert_int_equal(read_settings(&s, ENV("HEALTH_LISTEN", "127.0.0.1:3478"), NULL, NULL), LM_OK);
+    assert_true(lm_settings_tcp_yields(&s));
+    assert_int_equal(lm_settings_tcp_port(&s), 0);
+    assert_int_equal(read_settings(&s, ENV("HEALTH_LISTEN", "127.0.0.1:3479"), "--tcp-port=3479", &error),
+                     LM_EINVAL);
+    assert_string_equal(error.text,
+                        "TCP_PORT and HEALTH_LISTEN both have port 3479: they need different ones");
+    assert_int_equal(read_settings(&s,
+                                   ENV("HEALTH_LISTEN", "127.0.0.1:3479", "TLS_CERT", "c", "TLS_KEY", "k"),
+                                   "--tls-port=3479", &error),
+                     LM_EINVAL);
+    assert_string_equal(error.text,
+                        "TLS_PORT and HEALTH_LISTEN both have port 3479: they need different ones");
 }
 
 static void tls_needs_two_files_and_a_port_of_its_own(void **state)
