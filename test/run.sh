@@ -181,7 +181,7 @@ part_floods() {
     build dev
     say "floods, with a crowd beside them"
     tally floods sh test/e2e/floods.sh build/release/lumamesh-relay build/dev/test/tools/lumamesh-flood \
-        build/dev/test/tools/lumamesh-crowd
+        build/dev/test/tools/lumamesh-crowd build/dev/test/tools/lumamesh-pair
 }
 
 part_e2e() {

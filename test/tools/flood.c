@@ -1,7 +1,7 @@
 /*
  * Floods a relay on loopback, at a bounded rate and for a bounded time:
  *
- *     lumamesh-flood RELAY-BLOB KIND [--seconds N] [--rate N] [--sessions N]
+ *     lumamesh-flood RELAY-BLOB KIND [--seconds N] [--rate N] [--sessions N] [--secret SECRET] [--tls-port N]
  *
  * ufrags       checks of clients that never came before, each from an address of its own
  * hellos       the same with a ClientHello behind each; once the relay has answered it with its half of the
@@ -10,6 +10,14 @@
  * rooms        sessions that enter ever new rooms
  * slow-reader  sessions that signal members who read nothing, until the relay cuts these off; then to new
  * ones
+ *
+ * allocations  TURN allocations with SECRET's credentials, each with all its channels, over UDP and TCP in
+ * turn: those of one user until they are refused, then those of ever new users spoofed      Allocate and
+ * Refresh requests without credentials, as if of clients that never were wrong        the same, and once more
+ * with the relay's nonce and a credential of another secret silent       TCP connections that say nothing
+ * garbage      TCP connections that say what is no protocol
+ * drip         TCP connections that bring a request byte by byte
+ * tls          TCP connections to N that bring a ClientHello, and go when the relay has done its half
  *
  * Strangers come from ever new addresses in 127.0.0.0/8, so that the limit on each address stops none. Prints
  * one JSON line of what was sent and what came back.
@@ -93,12 +101,19 @@ int main(int argc, char **argv)
                  {"hellos", flood_hellos},
                  {"half-open", flood_half_open},
                  {"rooms", flood_rooms},
-                 {"slow-reader", flood_slow_reader}};
-    static const struct option options[] = {{"seconds", required_argument, NULL, 's'},
-                                            {"rate", required_argument, NULL, 'r'},
-                                            {"sessions", required_argument, NULL, 'n'},
-                                            {NULL, 0, NULL, 0}};
-    static flood f;
+                 {"slow-reader", flood_slow_reader},
+                 {"allocations", flood_allocations},
+                 {"spoofed", flood_spoofed},
+                 {"wrong", flood_wrong},
+                 {"silent", flood_silent},
+                 {"garbage", flood_garbage},
+                 {"drip", flood_drip},
+                 {"tls", flood_tls}};
+    static const struct option options[] = {
+        {"seconds", required_argument, NULL, 's'},  {"rate", required_argument, NULL, 'r'},
+        {"sessions", required_argument, NULL, 'n'}, {"secret", required_argument, NULL, 'k'},
+        {"tls-port", required_argument, NULL, 't'}, {NULL, 0, NULL, 0}};
+    static flood f = {.secret = ""};
     unsigned seconds = 5;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         unsigned number = (unsigned)strtoul(optarg != NULL ? optarg : "", NULL, 10);
@@ -108,11 +123,16 @@ int main(int argc, char **argv)
             f.rate = number;
         else if (c == 'n')
             f.count = number;
+        else if (c == 'k')
+            f.secret = optarg;
+        else if (c == 't')
+            f.tls_port = (uint16_t)number;
         else
             return 2;
     }
     if (optind + 2 != argc || sodium_init() < 0)
-        flood_die("usage: lumamesh-flood RELAY-BLOB KIND [--seconds N] [--rate N] [--sessions N]");
+        flood_die("usage: lumamesh-flood RELAY-BLOB KIND [--seconds N] [--rate N] [--sessions N] "
+                  "[--secret SECRET] [--tls-port N]");
     if (lm_node_config_parse_blob(&f.relay, argv[optind], strlen(argv[optind])) != LM_OK)
         flood_die("that is no relay blob");
     f.addr = f.relay.ip;

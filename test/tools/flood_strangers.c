@@ -1,15 +1,9 @@
 /* Floods of those who never get as far as a session with a channel: checks, ClientHellos, half handshakes. */
-#include <errno.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "common/error.h"
-#include "common/sockaddr.h"
 #include "test/support/short_hello.h"
 #include "test/tools/flood.h"
 #include "webrtc/hello_cookie.h"
@@ -24,52 +18,16 @@ enum { RECORD_ALERT = 21, RECORD_HANDSHAKE = 22, SERVER_HELLO = 2, HELLO_VERIFY_
 
 typedef struct strangers {
     flood *flood;
-    int fd;         /* one socket for all of them: each datagram has its own source address */
-    uint32_t first; /* where their addresses begin: those of another flood are not ours */
+    flood_sources sources;
     uint32_t count; /* that have come so far */
     bool hello;     /* they go on with a ClientHello, */
     bool alert;     /* and then an alert */
 } strangers;
 
-typedef union control {
-    struct cmsghdr align;
-    uint8_t bytes[CMSG_SPACE(sizeof(struct in_pktinfo))];
-} control;
-
 static void start(strangers *s, flood *f)
 {
-    struct sockaddr_in any = {.sin_family = AF_INET};
-    const int on = 1;
-    *s = (strangers){.flood = f, .first = randombytes_uniform(1u << 24)};
-    s->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (s->fd < 0 || setsockopt(s->fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on) != 0 ||
-        bind(s->fd, (struct sockaddr *)&any, sizeof any) != 0)
-        flood_die(strerror(errno));
-}
-
-static void send_from(strangers *s, const uint8_t source[4], const void *data, size_t len)
-{
-    struct sockaddr_storage name;
-    struct in_pktinfo info = {0};
-    uint8_t copy[512]; /* sendmsg() takes no const */
-    control c;
-    struct iovec vector = {.iov_base = copy, .iov_len = len};
-    struct msghdr message = {.msg_name = &name,
-                             .msg_namelen = lm_sockaddr_from_addr(&name, &s->flood->addr),
-                             .msg_iov = &vector,
-                             .msg_iovlen = 1,
-                             .msg_control = &c,
-                             .msg_controllen = sizeof c};
-    memcpy(copy, data, len);
-    memset(&c, 0, sizeof c);
-    memcpy(&info.ipi_spec_dst, source, 4);
-    struct cmsghdr *cmsg = CMSG_FIRSTHDR(&message);
-    cmsg->cmsg_level = IPPROTO_IP;
-    cmsg->cmsg_type = IP_PKTINFO;
-    cmsg->cmsg_len = CMSG_LEN(sizeof info);
-    memcpy(CMSG_DATA(cmsg), &info, sizeof info);
-    if (sendmsg(s->fd, &message, 0) < 0 && errno != EAGAIN && errno != ECONNREFUSED)
-        flood_die(strerror(errno));
+    *s = (strangers){.flood = f};
+    flood_sources_open(&s->sources, f);
 }
 
 static void send_check(strangers *s, const uint8_t source[4])
@@ -86,13 +44,13 @@ static void send_check(strangers *s, const uint8_t source[4])
     lm_stun_add_uint(&b, LM_STUN_PRIORITY, 0x6E7F1EFF, 4);
     lm_stun_add_uint(&b, LM_STUN_ICE_CONTROLLING, tie_breaker, 8);
     lm_stun_add_integrity(&b, s->flood->relay.pwd);
-    send_from(s, source, buf, (size_t)lm_stun_finish(&b));
+    flood_sources_send(&s->sources, source, buf, (size_t)lm_stun_finish(&b));
     s->flood->counts.checks++;
 }
 
 static void send_hello(strangers *s, const uint8_t source[4])
 {
-    send_from(s, source, test_short_hello, sizeof test_short_hello);
+    flood_sources_send(&s->sources, source, test_short_hello, sizeof test_short_hello);
     s->flood->counts.hellos++;
 }
 
@@ -112,18 +70,19 @@ static void send_cookie(strangers *s, const uint8_t source[4], const uint8_t *re
     hello[16] += LM_HELLO_COOKIE_LEN; /* the message's, */
     hello[18] = 1;                    /* its sequence number, */
     hello[24] += LM_HELLO_COOKIE_LEN; /* and the length of its only fragment */
-    send_from(s, source, hello, sizeof hello);
+    flood_sources_send(&s->sources, source, hello, sizeof hello);
     s->flood->counts.cookies++;
 }
 
 static void send_alert(strangers *s, const uint8_t source[4])
 {
     static const uint8_t alert[] = {RECORD_ALERT, 0xFE, 0xFD, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40};
-    send_from(s, source, alert, sizeof alert); /* fatal, handshake_failure */
+    flood_sources_send(&s->sources, source, alert, sizeof alert); /* fatal, handshake_failure */
 }
 
-static void take(strangers *s, const uint8_t source[4], const uint8_t *data, size_t len)
+static void take(void *user, const uint8_t source[4], const uint8_t *data, size_t len)
 {
+    strangers *s = user;
     lm_stun_msg answer;
     if (lm_stun_parse(&answer, data, len) == LM_OK) {
         if (answer.class == LM_STUN_SUCCESS) {
@@ -142,28 +101,6 @@ static void take(strangers *s, const uint8_t source[4], const uint8_t *data, siz
     }
 }
 
-/* Takes what has come: the address that a datagram came to is the stranger's. */
-static void receive(strangers *s)
-{
-    for (;;) {
-        uint8_t buf[2048];
-        control c;
-        struct iovec vector = {.iov_base = buf, .iov_len = sizeof buf};
-        struct msghdr message = {
-            .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof c};
-        ssize_t n = recvmsg(s->fd, &message, 0);
-        if (n < 0)
-            return;
-        for (struct cmsghdr *m = CMSG_FIRSTHDR(&message); m != NULL; m = CMSG_NXTHDR(&message, m)) {
-            struct in_pktinfo info;
-            if (m->cmsg_level != IPPROTO_IP || m->cmsg_type != IP_PKTINFO)
-                continue;
-            memcpy(&info, CMSG_DATA(m), sizeof info);
-            take(s, (const uint8_t *)&info.ipi_addr, buf, (size_t)n);
-        }
-    }
-}
-
 /* `burst` at a time, or more if the machine is slow. */
 static void run(strangers *s, unsigned rate, unsigned burst)
 {
@@ -172,14 +109,12 @@ static void run(strangers *s, unsigned rate, unsigned burst)
         unsigned n = flood_allowance(begin, rate, s->count);
         for (n = n >= burst ? n : 0; n > 0; n--) {
             uint8_t source[4];
-            flood_source(source, s->first + s->count++);
+            flood_source(source, s->sources.first + s->count++);
             send_check(s, source);
         }
-        struct pollfd ready = {.fd = s->fd, .events = POLLIN};
-        poll(&ready, 1, 1);
-        receive(s);
+        flood_sources_receive(&s->sources, take, s);
     }
-    close(s->fd);
+    flood_sources_close(&s->sources);
 }
 
 void flood_ufrags(flood *f)
