@@ -195,11 +195,12 @@ const decode = (blob) => JSON.parse(atob(blob.slice(4).replaceAll('-', '+').repl
 
 async function showConfig() {
   const blob = (await (await get('/blob')).text()).trim();
-  const { alt = [], ip, ip6, host, port, fingerprint } = decode(blob);
+  const { alt = [], ip, ip6, host, port, tcp, fingerprint } = decode(blob);
   const places = [host, ip, ip6, ...alt]
     .filter(Boolean)
     .map((place) => (place.includes(':') ? `[${place}]:${port}` : `${place}:${port}`));
-  $('address').textContent = `${places.join(', ')} (UDP)`;
+  const ways = tcp === undefined ? 'UDP' : tcp === port ? 'UDP and TCP' : `UDP; TCP port ${tcp}`;
+  $('address').textContent = `${places.join(', ')} (${ways})`;
   $('fingerprint').textContent = fingerprint;
   $('blob').value = blob;
   $('copy').disabled = false;

@@ -124,7 +124,7 @@ describe('the status page', { skip: withoutRelay }, () => {
       const shown = await page.evaluate(() =>
         ['address', 'fingerprint', 'node'].map((id) => document.getElementById(id).textContent),
       );
-      assert.deepEqual(shown, [`${ip}:${port} (UDP)`, fingerprint, nk]);
+      assert.deepEqual(shown, [`${ip}:${port} (UDP and TCP)`, fingerprint, nk]);
       assert.equal(await page.evaluate(() => document.getElementById('blob').value), relay.blob);
 
       const drops = await page.evaluate(() =>
