@@ -145,23 +145,27 @@ int main(int argc, char **argv)
                                                                      : fail(&error, EXIT_FAILURE);
     }
 
+    if (make_credential) {
+        /* Whoever gives them out may be elsewhere: no identity is needed, and no certificate. */
+        static const lm_identity nobody;
+        lm_settings_node_config(settings, &nobody, &configuration.node);
+        result = init_crypto(&error) == LM_OK
+                     ? lm_turn_command_print(settings, &configuration.node, user, &error)
+                     : LM_ECRYPTO;
+        lm_configuration_clear(&configuration);
+        return result == LM_OK ? EXIT_SUCCESS : fail(&error, EXIT_FAILURE);
+    }
+
     lm_log log = {.level = settings->log_level,
                   .addresses = (lm_log_addresses)settings->log_addresses,
                   .handler = log_to_stderr,
                   .ctx = settings};
     if (init_crypto(&error) != LM_OK)
         return fail(&error, EXIT_FAILURE);
-    if (make_credential) {
-        lm_settings_node_config(settings, &configuration.identity, &configuration.node); /* its addresses */
-        result = lm_turn_command_print(settings, &configuration.node, user, &error);
-        lm_configuration_clear(&configuration);
-        return result == LM_OK ? EXIT_SUCCESS : fail(&error, EXIT_FAILURE);
-    }
     result = lm_configuration_load(&configuration, false, &log, &error);
     if (result == LM_OK)
         result = print_config(settings, &configuration.node, configuration.identity.created, &error);
     if (result == LM_OK && settings->command == LM_COMMAND_RUN)
-
         result = lm_daemon_run(&configuration, &source, &log, &error);
     lm_configuration_clear(&configuration);
     return result == LM_OK ? EXIT_SUCCESS : fail(&error, EXIT_FAILURE);

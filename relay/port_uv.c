@@ -12,9 +12,9 @@ struct lm_port {
     lm_streams *tcp; /* NULL: none */
     lm_streams *tls; /* likewise */
     lm_relay *relay;
-    lm_turn *turn; /* NULL: off */
-    const lm_log *log;
-    lm_error_text no_tcp; /* why there is no TCP port although there should be; "" otherwise */
+    lm_turn *turn;         /* NULL: off */
+    const lm_log *log;     /* may be NULL */
+    lm_error_text without; /* why there is no TCP port that would have been nice to have; "": there is one */
 };
 
 static const lm_stream_stats no_streams;
@@ -141,7 +141,6 @@ int lm_port_listen(lm_port **out, uv_loop_t *loop, const lm_port_config *config,
     port->loop = loop;
     port->udp_number = config->udp;
     port->log = config->log;
-
     lm_streams_config streams = {.port = config->tcp,
                                  .core = core_of(port),
                                  .limits = config->streams,
@@ -153,10 +152,10 @@ int lm_port_listen(lm_port **out, uv_loop_t *loop, const lm_port_config *config,
     if (config->tcp != 0)
         result = lm_streams_open(&port->tcp, loop, &streams, why);
     if (result != LM_OK && !config->tcp_chosen) {
-        port->no_tcp = *why;
+        if (why != NULL)
+            port->without = *why;
         result = LM_OK;
     }
-
     streams.port = config->tls;
     streams.tls = config->tls_server;
     if (result == LM_OK && config->tls != 0)
@@ -178,8 +177,8 @@ int lm_port_serve(lm_port *port, lm_relay *relay, lm_turn *turn, lm_error_text *
     if (result != LM_OK)
         return result;
     lm_udp_set_stream_sink(port->udp, send_to_stream, port);
-    if (port->no_tcp.text[0] != '\0')
-        LM_LOGW(port->log, "%s: browsers whose network lets no UDP through cannot come", port->no_tcp.text);
+    if (port->without.text[0] != '\0')
+        LM_LOGW(port->log, "%s: browsers whose network lets no UDP through cannot come", port->without.text);
     return LM_OK;
 }
 

@@ -23,7 +23,7 @@
 typedef struct lm_port_config {
     uint16_t udp;
     uint16_t tcp;              /* 0: none */
-    bool tcp_chosen;           /* else it is only a warning when the port cannot be had */
+    bool tcp_chosen;           /* else it not being free is no more than a warning */
     uint16_t tls;              /* 0: none */
     lm_tls_server *tls_server; /* shared; NULL without a TLS port */
     lm_streams_limits streams;
@@ -39,8 +39,8 @@ typedef struct lm_port lm_port;
 int lm_port_listen(lm_port **port, uv_loop_t *loop, const lm_port_config *config, lm_error_text *why);
 
 /*
- * Opens the UDP port and serves. relay and turn (which may be NULL) are borrowed until lm_port_close().
- * Errors as above; the port is then still to be closed.
+ * Opens the UDP port and serves; logs which port it has to do without. relay and turn (which may be NULL) are
+ * borrowed until lm_port_close(). Errors as above; the port is then still to be closed.
  */
 int lm_port_serve(lm_port *port, lm_relay *relay, lm_turn *turn, lm_error_text *why);
 

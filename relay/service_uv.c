@@ -215,10 +215,6 @@ static lm_streams_limits streams_limits(const lm_settings *settings)
 static int open_port(lm_service *s, const lm_configuration *c, lm_error_text *error)
 {
     const lm_settings *settings = &c->settings;
-    if (lm_settings_tcp_yields(settings))
-        LM_LOGW(s->log,
-                "TCP port %u is HEALTH_LISTEN's: browsers are served over UDP alone; choose a TCP_PORT",
-                (unsigned)settings->udp_port);
     const lm_port_config config = {.udp = settings->udp_port,
                                    .tcp = lm_settings_tcp_port(settings),
                                    .tcp_chosen = settings->tcp_port != LM_PORT_SAME,
@@ -287,6 +283,10 @@ int lm_service_start(lm_service **service, uv_loop_t *loop, lm_configuration *c,
         discard(s);
         return result;
     }
+    if (lm_settings_tcp_yields(&c->settings))
+        LM_LOGW(s->log,
+                "TCP port %u is HEALTH_LISTEN's: browsers are served over UDP alone; choose a TCP_PORT",
+                (unsigned)c->settings.udp_port);
     uv_timer_init(loop, &s->upkeep);
     s->upkeep.data = s;
     uv_timer_start(&s->upkeep, on_upkeep, UPKEEP_INTERVAL, UPKEEP_INTERVAL);

@@ -88,8 +88,8 @@ typedef struct lm_streams lm_streams;
 
 /*
  * Opens the port for IPv4 and IPv6 and starts; config is copied. LM_EIO, LM_ENOMEM, with *why saying what
- * failed; the caller may do without. A machine without IPv6, or without IPv4, is no error. After an error the
- * loop needs a few turns to clean up.
+ * failed. A machine without IPv6, or without IPv4, is no error. After an error the loop needs a few turns to
+ * clean up.
  */
 int lm_streams_open(lm_streams **streams, uv_loop_t *loop, const lm_streams_config *config,
                     lm_error_text *why);

@@ -261,11 +261,20 @@ static void without_a_turn_server_the_stack_gets_it(void **state)
     assert_int_equal(s.results[1], LM_EAGAIN);
 }
 
+static void on_log(void *user, lm_log_level level, const char *text)
+{
+    unsigned *warnings = user;
+    *warnings += level == LM_LOG_WARN && strstr(text, "cannot open TCP port") != NULL;
+}
+
+/* A start that fails says one line, its error: the warning comes once all is there. */
 static void a_port_that_is_taken(void **state)
 {
     lm_error_text why = {""};
     char text[32];
     int fd;
+    unsigned warnings = 0;
+    const lm_log log = {.level = LM_LOG_INFO, .handler = on_log, .ctx = &warnings};
     lm_port_config config = config_with(take_tcp_port(&fd));
     (void)state;
     snprintf(text, sizeof text, "%u", (unsigned)config.tcp);
@@ -273,8 +282,11 @@ static void a_port_that_is_taken(void **state)
     assert_non_null(strstr(why.text, text));
     assert_null(port);
     config.tcp_chosen = false; /* it would have been nice */
+    config.log = &log;
     assert_int_equal(lm_port_listen(&port, &loop, &config, &why), LM_OK);
+    assert_int_equal(warnings, 0);
     assert_int_equal(lm_port_serve(port, world.relay, NULL, &why), LM_OK);
+    assert_int_equal(warnings, 1);
     assert_int_equal(lm_port_tcp(port), 0);
     assert_int_equal(lm_port_tcp_stats(port)->accepted, 0);
     close(fd);
