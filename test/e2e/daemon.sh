@@ -10,10 +10,14 @@ relay=$1
 tests=0
 failed=0
 started= # the process that a test has running
+second=  # another
+second_status=
+tls_data=$(cd "$(dirname "$0")/../data/tls" && pwd) || exit 1
 dir=$(mktemp -d "${TMPDIR:-/tmp}/lumamesh-daemon-XXXXXX")
 
 clean_up() {
     [ -n "$started" ] && kill -9 "$started" 2>/dev/null
+    [ -n "$second" ] && kill -9 "$second" 2>/dev/null
     rm -rf "$dir"
 }
 trap clean_up EXIT
@@ -96,14 +100,19 @@ else
     }
 fi
 
-# free_port tcp|udp: a port of 127.0.0.1 that is free now.
+# free_port: a number of which the ports of UDP and of TCP are free now, and that is not among those that connections come from.
 free_port() {
     if command -v node >/dev/null 2>&1; then
-        node -e 'const tcp = process.argv[1] === "tcp";
-                 const s = tcp ? require("net").createServer() : require("dgram").createSocket("udp4");
-                 s[tcp ? "listen" : "bind"](0, "127.0.0.1", () => { console.log(s.address().port); s.close(); });' "$1"
+        node -e 'const look = () => {
+                     const number = 20000 + Math.floor(Math.random() * 12000);
+                     const tcp = require("net").createServer(), udp = require("dgram").createSocket("udp4");
+                     const again = () => { tcp.close(); look(); };
+                     tcp.once("error", look).listen(number, "0.0.0.0", () => udp.once("error", again).bind(number, "0.0.0.0",
+                         () => { console.log(number); tcp.close(); udp.close(); }));
+                 };
+                 look();'
     else
-        echo $((20000 + $$ % 20000))
+        echo $((20000 + $(od -An -N2 -tu2 /dev/urandom) % 12000))
     fi
 }
 
@@ -132,6 +141,61 @@ expect 2 "$dir/relay.env:3: unknown setting 'UDP_PROT'" 'an unknown key in a fil
 expect 2 "$dir/none.env" 'a CONFIG that does not exist' CONFIG="$dir/none.env" "$relay"
 expect 2 "ICE_PWD_FILE: $dir/none" 'a secret that cannot be read' ICE_PWD_FILE="$dir/none" "$relay"
 expect 2 'both set' 'a secret that is given twice' ICE_PWD_FILE="$dir/none" "$relay" --ice-pwd=0123456789012345678901
+
+# ---- options of TCP, TLS and TURN
+
+good_secret=a-secret-of-the-tests
+expect 2 'TCP_PORT' 'a TCP_PORT that is none' TCP_PORT=many "$relay"
+expect 2 'TLS_PORT' 'a TLS_PORT out of range' TLS_PORT=65536 "$relay"
+expect 2 'TLS_PORT needs TLS_CERT and TLS_KEY: set both' 'TLS_PORT alone' TLS_PORT=5349 "$relay"
+expect 2 'set TLS_KEY, too' 'TLS_PORT without a key' TLS_PORT=5349 TLS_CERT="$tls_data/p256.pem" "$relay"
+expect 2 'set TLS_CERT, too' 'TLS_PORT without a certificate' TLS_PORT=5349 TLS_KEY="$tls_data/p256.key" "$relay"
+expect 2 'TLS_PORT and TCP_PORT are both 3478' 'TLS_PORT at the number of TCP_PORT' \
+    TLS_PORT=3478 TLS_CERT="$tls_data/p256.pem" TLS_KEY="$tls_data/p256.key" "$relay"
+expect 2 'TCP_PORT and HEALTH_LISTEN both have port 7401' 'TCP_PORT at the number of HEALTH_LISTEN' \
+    TCP_PORT=7401 HEALTH_LISTEN=127.0.0.1:7401 "$relay"
+expect 2 'closed, open or off' 'an unknown TURN' TURN=on "$relay"
+expect 2 'TURN_PORTS' 'TURN_PORTS from below 1024' TURN_PORTS=1000-2000 "$relay"
+expect 2 'TURN_PORTS' 'TURN_PORTS backwards' TURN_PORTS=3000-2000 "$relay"
+expect 2 'TURN_SECRET: the value is not usable' 'a short TURN_SECRET' TURN_SECRET=hunter2 "$relay"
+check 'the error does not repeat it' sh -c "! grep -q hunter2 '$dir/err'"
+expect 2 'TURN_SECRET: 1 to 4 secrets of 16 to 256 characters' 'a short one among several' \
+    TURN_SECRET=$good_secret,hunter2 "$relay"
+check 'the error does not repeat that one, nor the good one' sh -c "! grep -q -e hunter2 -e $good_secret '$dir/err'"
+printf '%s,hunter2\n' $good_secret >"$dir/secrets"
+expect 2 'TURN_SECRET: 1 to 4 secrets' 'the same in a file' TURN_SECRET_FILE="$dir/secrets" "$relay"
+expect 2 'TURN_SECRET_FILE: ' 'a file of secrets that is not there' TURN_SECRET_FILE="$dir/none" "$relay"
+expect 2 'both set' 'secrets that are given twice' TURN_SECRET=$good_secret TURN_SECRET_FILE="$dir/secrets" "$relay"
+expect 2 'TURN_REALM' 'a TURN_REALM with quotes' TURN_REALM='a"b' "$relay"
+expect 2 '"10.0.0.0/33" is no network' 'TURN_ALLOW_PEERS names the item that is wrong' \
+    TURN_ALLOW_PEERS=10.1.0.0/16,10.0.0.0/33,fd00::/8 "$relay"
+expect 2 'MAX_ALLOCATIONS' 'no allocations at all' MAX_ALLOCATIONS=0 "$relay"
+expect 2 'MAX_ALLOCATIONS_PER_USER' 'a quota that is no number' MAX_ALLOCATIONS_PER_USER=few "$relay"
+expect 2 'TURN_RATE' 'a rate that is no number' TURN_RATE=1M "$relay"
+check 'these leave no file behind, either' test -z "$(ls -A "$state")"
+
+tls_files() { # tls_files CERT KEY STATUS TEXT DESCRIPTION
+    expect "$3" "$4" "$5" TLS_PORT=5349 TLS_CERT="$1" TLS_KEY="$2" "$relay" --check-config
+}
+tls_files "$dir/none.pem" "$tls_data/p256.key" 1 "$dir/none.pem" 'a certificate that is not there'
+tls_files "$tls_data/p256.pem" "$dir/none.key" 1 "$dir/none.key" 'a TLS key that is not there'
+tls_files "$tls_data/README.md" "$tls_data/p256.key" 1 "$tls_data/README.md" 'a certificate that is none'
+tls_files "$tls_data/p256.pem" "$tls_data/README.md" 1 "$tls_data/README.md" 'a TLS key that is none'
+tls_files "$tls_data/p256.pem" "$tls_data/p384.key" 1 "$tls_data/p384.key" "another certificate's TLS key"
+tls_files "$tls_data" "$tls_data/p256.key" 1 "$tls_data" 'a certificate that is a directory'
+expect 1 "$dir/none.pem" 'a start without its certificate' \
+    TLS_PORT=5349 TLS_CERT="$dir/none.pem" TLS_KEY="$tls_data/p256.key" "$relay"
+check '... which leaves no file behind' test -z "$(ls -A "$state")"
+
+# check_config VARIABLE=VALUE...: with these the check is content.
+check_config() { run_relay "$@" "$relay" --check-config && [ ! -s "$dir/err" ]; }
+check 'TLS and all of TURN can be set' check_config TCP_PORT=443 TLS_PORT=5349 TLS_CERT="$tls_data/p256.pem" \
+    TLS_KEY="$tls_data/p256.key" TURN=open TURN_PORTS=50000-50099 TURN_SECRET=$good_secret,another-$good_secret \
+    TURN_REALM=turn.example TURN_ALLOW_PEERS=10.0.0.0/8,fd00::/8,192.0.2.1 MAX_ALLOCATIONS=5 MAX_ALLOCATIONS_PER_USER=0 \
+    TURN_RATE=100000
+check '... and no secret is printed' sh -c "grep -q '^TURN_SECRET=(hidden)' '$dir/out' && ! grep -q $good_secret '$dir/out'"
+check 'TCP can be off' check_config TCP_PORT=off TURN=off
+check '... which takes less memory' grep -q ' 0 MB for TURN, 0 MB for streams' "$dir/out"
 
 run_relay PUBLIC_IP=x "$relay" --help
 check '--help works whatever the environment is' test $? -eq 0
@@ -179,6 +243,37 @@ expect 2 '--health needs a value' 'status at nothing' "$relay" status --health
 expect 2 "unexpected argument 'status'" 'status behind an option' "$relay" --demo status
 expect 2 '--no-such-option' 'status with an unknown option' "$relay" status --no-such-option
 check 'status leaves no file behind' test -z "$(ls -A "$state")"
+
+# ---- turn-credential
+
+expect 2 'turn-credential: name the user' 'turn-credential for nobody' "$relay" turn-credential
+expect 2 'turn-credential: name the user' 'turn-credential for an option' "$relay" turn-credential --turn=open
+expect 2 'at most 107 bytes' 'turn-credential for a long user' "$relay" turn-credential "$(printf '%0108d' 0)"
+expect 2 "unexpected argument 'lovelace'" 'turn-credential for two' "$relay" turn-credential ada lovelace
+expect 2 '--no-such-option' 'turn-credential with an unknown option' "$relay" turn-credential ada --no-such-option
+expect 1 'TURN_SECRET is not set' 'turn-credential without a secret' "$relay" turn-credential ada
+expect 1 'TURN is off' 'turn-credential without TURN' TURN=off TURN_SECRET=$good_secret "$relay" turn-credential ada
+run_relay TURN_SECRET=$good_secret,the-older-$good_secret PUBLIC_IP=203.0.113.10 "$relay" turn-credential ada
+check 'turn-credential needs no identity' test $? -eq 0
+check '... and makes none' test -z "$(ls -A "$state")"
+check '... prints one line of JSON' test "$(wc -l <"$dir/out")" -eq 1
+check '... with URLs, username, credential and ttl' grep -qE "^$(printf '%s' '\{"urls":\["turn:203.0.113.10:3478\?transport=udp",' \
+    '"turn:203.0.113.10:3478\?transport=tcp"\],"username":"[0-9]{10}:ada","credential":"[A-Za-z0-9+/]{27}=","ttl":86400\}')\$" \
+    "$dir/out"
+username=$(sed 's/.*"username":"\([^"]*\)".*/\1/' "$dir/out")
+ends=$((${username%%:*} - $(date +%s)))
+check '... good for a day' test "$ends" -gt 86390 -a "$ends" -le 86400
+check '... and nothing else' test ! -s "$dir/err"
+if command -v openssl >/dev/null 2>&1; then
+    check '... made with the first secret' test "$(sed 's/.*"credential":"\([^"]*\)".*/\1/' "$dir/out")" = \
+        "$(printf %s "$username" | openssl dgst -sha1 -hmac $good_secret -binary | base64)"
+fi
+printf '%s\n' $good_secret >"$dir/secrets"
+run_relay TURN_SECRET_FILE="$dir/secrets" TLS_PORT=5349 TLS_CERT=not-looked-at TLS_KEY=neither TCP_PORT=off \
+    PUBLIC_HOST=relay.example "$relay" turn-credential ada
+check 'turn-credential takes the secret from its file' test $? -eq 0
+check '... and offers the ports that there are' grep -qF \
+    '"urls":["turn:127.0.0.1:3478?transport=udp","turns:relay.example:5349?transport=tcp"]' "$dir/out"
 
 # ---- config
 
@@ -252,8 +347,8 @@ chmod 600 "$state/node.key"
 # ---- running
 
 new_state
-port=$(free_port tcp)
-udp_port=$(free_port udp)
+port=$(free_port)
+udp_port=$(free_port)
 check 'it starts and answers' start_relay
 check 'the first run prints the blob' grep -q '^lm1\.' "$dir/out"
 fetch /healthz >"$dir/health"
@@ -279,10 +374,50 @@ no_demo() {
 }
 check 'there is no demo' no_demo
 run_second() {
-    env -i STATE_DIR="$state" HEALTH_LISTEN="127.0.0.1:$port" UDP_PORT="$(free_port udp)" "$relay" >"$dir/out2" 2>"$dir/err2"
+    env -i STATE_DIR="$state" HEALTH_LISTEN="127.0.0.1:$port" UDP_PORT="$(free_port)" "$relay" >"$dir/out2" 2>"$dir/err2"
     [ $? -eq 1 ] && [ "$(grep -c . "$dir/err2")" -eq 1 ] && grep -q "127.0.0.1:$port" "$dir/err2"
 }
 check 'a taken HEALTH_LISTEN is an error in one line' run_second
+# The other program that has the port is this relay's health server.
+start_second() {
+    second_health=$(free_port)
+    mkdir -p "$dir/second"
+    : >"$dir/err2" # the last one's
+    env -i PATH="$PATH" STATE_DIR="$dir/second" UDP_PORT="$port" HEALTH_LISTEN="127.0.0.1:$second_health" "$@" "$relay" \
+        >"$dir/out2" 2>"$dir/err2" &
+    second=$!
+    i=0
+    while [ $i -lt 100 ] && kill -0 "$second" 2>/dev/null; do
+        grep -q 'relay is up' "$dir/err2" && return 0
+        sleep 0.1
+        i=$((i + 1))
+    done
+    wait "$second"
+    second_status=$?
+    second=
+    return 1
+}
+check 'it starts although another program has its TCP port' start_second
+check '... with a warning that says so' grep -qE "Z warn  .*TCP port $port.*" "$dir/err2"
+port_kept=$port
+port=$second_health
+fetch /blob | sed 's/^lm1\.//' | tr '_-' '/+' >"$dir/blob2"
+port=$port_kept
+while [ $(($(tr -d '\n' <"$dir/blob2" | wc -c) % 4)) -ne 0 ]; do printf '%s=' "$(cat "$dir/blob2")" >"$dir/blob2"; done
+base64 -d <"$dir/blob2" >"$dir/config2"
+check '... and its config has no TCP port' sh -c "grep -q '\"port\":$port' '$dir/config2' && ! grep -q '\"tcp\"' '$dir/config2'"
+kill -TERM "$second"
+wait "$second"
+check '... and ends with status 0' test $? -eq 0
+second=
+no_second() { ! start_second "$@"; }
+check 'a chosen TCP_PORT that is in use is an error' no_second UDP_PORT="$(free_port)" TCP_PORT="$port"
+check '... with status 1' test "$second_status" -eq 1
+check '... in one line' sh -c "[ \$(grep -c . '$dir/err2') -eq 1 ] && grep -q 'TCP port $port' '$dir/err2'"
+check 'a TLS_PORT that is in use, too' no_second UDP_PORT="$(free_port)" TLS_PORT="$port" TLS_CERT="$tls_data/p256.pem" \
+    TLS_KEY="$tls_data/p256.key"
+check '... with status 1' test "$second_status" -eq 1
+check '... in one line, too' sh -c "[ \$(grep -c . '$dir/err2') -eq 1 ] && grep -q 'port $port' '$dir/err2'"
 run_third() {
     env -i STATE_DIR="$state" UDP_PORT="$udp_port" "$relay" >"$dir/out2" 2>"$dir/err2"
     [ $? -eq 1 ] && [ "$(grep -c . "$dir/err2")" -eq 1 ] && grep -q "UDP port $udp_port" "$dir/err2"
