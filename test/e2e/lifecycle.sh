@@ -1,7 +1,7 @@
 #!/bin/sh
 # What signals do to a daemon that has sessions, and what its service manager hears.
 #
-#     lifecycle.sh PATH/TO/lumamesh-relay PATH/TO/lumamesh-crowd PATH/TO/lumamesh-manager
+#     lifecycle.sh PATH/TO/lumamesh-relay PATH/TO/lumamesh-crowd PATH/TO/lumamesh-manager PATH/TO/lumamesh-pair
 #
 # Prints TAP; exits 1 if a test failed.
 set -u
@@ -9,16 +9,19 @@ set -u
 relay=$1
 crowd=$2
 manager=$3
+pair=$4
 tests=0
 failed=0
 pid=      # the relay
 guests=   # a crowd that stays
 listener= # a service manager
+talkers=  # two TURN clients that stay
 dir=$(mktemp -d "${TMPDIR:-/tmp}/lumamesh-lifecycle-XXXXXX")
 
 clean_up() {
     [ -n "$pid" ] && kill -9 "$pid" 2>/dev/null
     [ -n "$guests" ] && kill -9 "$guests" 2>/dev/null
+    [ -n "$talkers" ] && kill -9 "$talkers" 2>/dev/null
     [ -n "$listener" ] && kill -9 "$listener" 2>/dev/null
     rm -rf "$dir"
 }
@@ -182,6 +185,92 @@ check '... while the five are there still' kill -0 "$guests"
 send_home
 kill -TERM "$pid"
 check 'it ends with status 0' ends_well 3
+
+# ---- TURN
+
+turn_old=the-old-secret-of-turn
+turn_new=the-new-secret-of-turn
+
+# allocates SECRET ERROR [OPTION...]: two clients ask for an allocation each; ERROR is the number that they get, 0: none.
+allocates() {
+    secret=$1
+    expected=$2
+    shift 2
+    "$pair" "$blob" "$secret" "$@" >"$dir/pair" 2>&1
+    grep -q "\"error\":$expected," "$dir/pair"
+}
+
+talked() { tail -n 1 "$dir/talk" | sed -n 's/.*"sent":\([0-9]*\),"lost":0,.*/\1/p'; }
+
+# The talkers go on, and nothing of it is lost.
+they_talk() {
+    said=$(talked)
+    [ -n "$said" ] && within 5 eval '[ "$(talked)" -ge $((said + 20)) ]'
+}
+
+# turn_settings LINE...: reads a file of these anew.
+turn_settings() {
+    printf '%s\n' LOG_LEVEL=debug "$@" >"$dir/relay.env"
+    hup 'settings, certificate and secrets are read again'
+}
+
+printf '%s\n' LOG_LEVEL=debug TURN_SECRET=$turn_old >"$dir/relay.env"
+check 'it starts with a TURN secret' start CONFIG="$dir/relay.env" DRAIN_SECONDS=3 LOG_LEVEL=
+"$pair" "$blob" $turn_old --tcp --user talkers --seconds 60 >"$dir/talk" 2>&1 &
+talkers=$!
+check 'two clients talk through it' within 5 they_talk
+check 'its credentials are good' allocates $turn_old 0
+check '... those of another are not' allocates $turn_new 401
+turn_settings TURN_SECRET=$turn_new,$turn_old
+check 'SIGHUP with a second secret: the new one is good' allocates $turn_new 0
+check '... and the old one still is' allocates $turn_old 0 --tcp
+printf '%s\n' TURN_SECRET=$turn_new 'TURN_REALM="a\\b"' >"$dir/relay.env"
+check 'SIGHUP with a broken realm changes nothing' hup 'nothing is changed: TURN_REALM'
+check '... the old secret is good as before' allocates $turn_old 0
+turn_settings TURN_SECRET=$turn_new
+check 'SIGHUP without the old secret: it is refused' allocates $turn_old 401
+check '... the new one is good' allocates $turn_new 0
+check '... and those who talk, by the old one, go on' they_talk
+turn_settings TURN_SECRET=$turn_new MAX_ALLOCATIONS=2
+check 'SIGHUP with fewer allocations: newcomers are refused' allocates $turn_new 508
+check '... and those who talk go on' they_talk
+turn_settings TURN_SECRET=$turn_new MAX_ALLOCATIONS=3
+check 'SIGHUP with one more: the first comes in, the second does not' allocates $turn_new 508
+turn_settings TURN_SECRET=$turn_new MAX_ALLOCATIONS=10 MAX_ALLOCATIONS_PER_USER=1
+check 'SIGHUP with a quota of one: the second is over it' allocates $turn_new 486 --user another
+turn_settings TURN_SECRET=$turn_new
+check 'SIGHUP with the defaults: both come in' allocates $turn_new 0 --user a-third
+turn_settings TURN_SECRET=$turn_new TURN=off TCP_PORT=off TLS_PORT=0 TURN_PORTS=50000-50001
+check 'what needs a restart is named' logged 'TCP_PORT, TURN, TURN_PORTS: a change of this needs a restart'
+check '... and those who talk go on' they_talk
+
+kill -USR1 "$pid"
+check 'SIGUSR1 drains TURN, too' within 5 logged 'draining on SIGUSR1'
+check '... new allocations are refused' allocates $turn_new 508
+check '... also over TCP' allocates $turn_new 508 --tcp
+turn_settings TURN_SECRET=$turn_new MAX_ALLOCATIONS=100
+check '... also after a SIGHUP' allocates $turn_new 508
+check '... and those who talk go on' they_talk
+kill -TERM "$pid"
+check 'it ends, although they talk' ends_well 5
+check '... and they notice' within 5 gone "$talkers"
+wait "$talkers" 2>/dev/null
+talkers=
+check '... having lost nothing but what was on its way' test "$(tail -n 1 "$dir/talk" | sed 's/.*"lost":\([0-9]*\).*/\1/')" -le 1
+
+check 'it starts with sessions to wait for' start DRAIN_SECONDS=3 TURN_SECRET=$turn_new
+check 'five clients come' invite
+"$pair" "$blob" $turn_new --tcp --seconds 60 >"$dir/talk" 2>&1 &
+talkers=$!
+check 'two clients talk through it' within 5 they_talk
+kill -TERM "$pid"
+within 5 logged 'stopping on SIGTERM'
+check 'SIGTERM: those who talk go on while it waits' they_talk
+check '... and new allocations are refused' allocates $turn_new 508
+check '... until it ends' ends_well 5
+send_home
+wait "$talkers" 2>/dev/null
+talkers=
 
 # ---- the service manager
 

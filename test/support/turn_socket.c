@@ -122,6 +122,13 @@ int turn_socket_allocate(turn_socket *s)
     return result;
 }
 
+int turn_socket_refresh(turn_socket *s, uint32_t seconds)
+{
+    uint8_t request[TURN_CLIENT_REQUEST_MAX];
+    turn_client_answer answer;
+    return turn_socket_ask(s, request, turn_client_refresh(&s->client, request, seconds), &answer);
+}
+
 int turn_socket_bind(turn_socket *s, uint16_t channel, const lm_addr *peer)
 {
     uint8_t request[TURN_CLIENT_REQUEST_MAX];

@@ -42,6 +42,9 @@ int turn_socket_ask(turn_socket *s, const uint8_t *request, size_t len, turn_cli
 /* Allocate, a second time for the nonce. As turn_socket_ask(). */
 int turn_socket_allocate(turn_socket *s);
 
+/* Asks for so many seconds more; 0 ends the allocation. As turn_socket_ask(). */
+int turn_socket_refresh(turn_socket *s, uint32_t seconds);
+
 /* Binds a channel, a permission included. As turn_socket_ask(). */
 int turn_socket_bind(turn_socket *s, uint16_t channel, const lm_addr *peer);
 

@@ -126,7 +126,10 @@ int main(int argc, char **argv)
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_US * 1000}, NULL);
     }
     tell(error < 0 ? -1 : error, &t);
-    turn_socket_close(&pair[0]);
-    turn_socket_close(&pair[1]);
+    for (int i = 0; i < 2; i++) {
+        if (pair[i].fd >= 0 && pair[i].client.relayed.family != LM_AF_NONE && error >= 0)
+            (void)turn_socket_refresh(&pair[i], 0); /* its place is somebody else's now */
+        turn_socket_close(&pair[i]);
+    }
     return error != 0;
 }
