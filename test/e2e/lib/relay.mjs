@@ -77,7 +77,8 @@ async function answersStun({ port }, address) {
  * @param {Namespace} [namespace] where to run it, if not among this machine's own addresses (network.mjs)
  * @returns {Promise<object>} config and blob as the relay prints them; health: its HTTP address; kill():
  *   SIGKILL; start():
- *   again after that, same identity, same port; stop(): SIGTERM, for the end of a test; said(): its log
+ *   again after that, same identity, same port; stop(): SIGTERM, for the end of a test; reload(): SIGHUP;
+ *   said(): its log
  */
 export async function startRelay({ reach, ...settings } = {}, namespace = null) {
   const address = namespace?.ip ?? primaryAddress();
@@ -136,6 +137,16 @@ export async function startRelay({ reach, ...settings } = {}, namespace = null) 
     print,
     start,
     kill: () => end('SIGKILL'),
+    /** SIGHUP; resolves once the relay has said what came of it, with that. */
+    async reload() {
+      const before = log.length;
+      child.kill('SIGHUP');
+      for (const deadline = Date.now() + STARTED_WITHIN; Date.now() < deadline; await delay(20)) {
+        const said = /SIGHUP: (settings, .*|nothing is changed.*)/.exec(log.slice(before));
+        if (said) return said[1];
+      }
+      throw new Error(`the relay says nothing of SIGHUP; it said:\n${log}`);
+    },
     stop: () => end('SIGTERM'),
     said: () => log,
   };

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, isIPv6 } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 
 import { attribute, stunMessage, USERNAME, xorMappedAddress } from './stun.mjs';
 
@@ -38,7 +39,7 @@ export class TurnClient {
   #key = null;
 
   /**
-   * @param {'udp'|'tcp'} way
+   * @param {'udp'|'tcp'|'tls'} way with TLS any certificate will do; `certificate` is its fingerprint
    * @param {{ip: string, port: number}} server
    * @param {{username: string, credential: string}} account
    */
@@ -50,8 +51,11 @@ export class TurnClient {
       client.#write = (data) => socket.send(data, port, ip);
       client.close = () => socket.close();
     } else {
-      const socket = connect(port, ip).on('data', (data) => client.#takeStream(data));
-      await once(socket, 'connect');
+      const socket = (
+        way === 'tls' ? connectTls({ port, host: ip, rejectUnauthorized: false }) : connect(port, ip)
+      ).on('data', (data) => client.#takeStream(data));
+      await once(socket, way === 'tls' ? 'secureConnect' : 'connect');
+      if (way === 'tls') client.certificate = socket.getPeerCertificate().fingerprint256;
       client.#write = (data) => socket.write(data);
       client.close = () => socket.destroy();
     }
