@@ -68,6 +68,9 @@ megabytes() { sed -n "s/^memory: \([0-9]*\) MB $1.*/\1/p" "$dir/bounds"; }
 tcp() { sed 's/.*"tcp":{\([^}]*}\).*/\1/' "$dir/statsz" >"$dir/part" && number part "$1"; }
 tls() { sed 's/.*"tls":{\([^}]*}\).*/\1/' "$dir/statsz" >"$dir/part" && number part "$1"; }
 
+# share WORD: of the bound, what TURN or streams take at the most.
+share() { sed -n "s/.* \([0-9]*\) MB for $1.*/\1/p" "$dir/bounds"; }
+
 statsz() { "$relay" status --json >"$dir/statsz" 2>/dev/null; }
 
 # turns_over MS: turns of the loop that took more. Of the CPU's time: on a machine that others use too, the wall's also counts
@@ -218,6 +221,8 @@ run_flood() {
         check "99 of 100 of the crowd's $stage take less than 50 ms" below "$(number crowd p99_us $stage)" 50000
     done
     if is_of_turn; then
+        check 'memory stays under what sessions at rest, TURN and streams take' below "$peak" \
+            $(($(megabytes when) + $(share TURN) + $(share streams)))
         check 'the TURN clients talk' test $talked = yes
         check '... nothing of it is lost' same "$(tail -n 1 "$dir/pair" | sed 's/.*"lost":\([0-9]*\).*/\1/')" 0
         check '... and they come to much' at_least "$(tail -n 1 "$dir/pair" | sed 's/.*"sent":\([0-9]*\).*/\1/')" \
