@@ -76,6 +76,11 @@ void lm_turn_answer_end(lm_turn *turn, lm_turn_answer *answer, const lm_turn_ask
     turn->stats.requests += send(turn, answer, len, asker);
 }
 
+/* Header, ERROR-CODE without its reason, REALM, NONCE; against a header and REQUESTED-TRANSPORT. */
+_Static_assert(LM_STUN_HEADER_LEN + 8 + (4 + LM_TURN_REALM_MAX) + (4 + LM_TURN_NONCE_LEN) <=
+                   LM_TURN_UNPROVEN_FACTOR * (LM_STUN_HEADER_LEN + 8),
+               "the shortest Allocate is answered whatever the realm is");
+
 static size_t build_error(const lm_turn *turn, lm_ms now, const lm_turn_asker *asker, unsigned number,
                           const char *reason, lm_turn_answer *answer)
 {

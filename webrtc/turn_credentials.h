@@ -24,10 +24,14 @@
 /* Secrets that hold at the same time; the first makes new credentials, the others are on their way out. */
 #define LM_TURN_SECRETS_MAX 4
 
-/* Characters of a secret, and of a realm (RFC 8489 section 14.9 allows 127). */
+/*
+ * Characters of a secret, and of a realm. RFC 8489 section 14.9 allows 127, but the answer that a realm goes
+ * out in may have no more than LM_TURN_UNPROVEN_FACTOR bytes for each of the request's, and browsers begin
+ * with the shortest Allocate that there is: with a longer realm they would never be answered.
+ */
 #define LM_TURN_SECRET_MIN 16
 #define LM_TURN_SECRET_MAX 256
-#define LM_TURN_REALM_MAX 127
+#define LM_TURN_REALM_MAX 32
 
 /* Longest user name that is taken, in bytes: the expiry, a colon and the user. */
 #define LM_TURN_USERNAME_MAX 128

@@ -94,7 +94,7 @@ first() {
 
 start_relay() { # start_relay MAX_SESSIONS
     export STATE_DIR="$dir" PUBLIC_IP=127.0.0.1 MAX_SESSIONS="$1" MAX_ALLOCATIONS=$allocations TURN_SECRET=$secret
-    export TURN="${turn:-closed}" TURN_ALLOW_PEERS=127.0.0.0/8 TURN_PORTS=40000-41999
+    export TURN_REALM=the-longest-realm.turn.example.x TURN="${turn:-closed}" TURN_ALLOW_PEERS=127.0.0.0/8 TURN_PORTS=40000-41999
     export TLS_CERT="$tls_data/p256.pem" TLS_KEY="$tls_data/p256.key"
     for try in 1 2 3 4 5; do
         port=$((20000 + ($$ * 13 + tests * 7 + try * 139) % 12000))

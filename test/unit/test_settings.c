@@ -231,6 +231,7 @@ static void turn_is_told_what_is_wrong(void **state)
         {"TURN_ALLOW_PEERS", "10.0.0.0/33", "TURN_ALLOW_PEERS: \"10.0.0.0/33\" is no network"},
         {"TURN_REALM", "a\"b", "TURN_REALM: 'a\"b' is not usable: "},
         {"TURN_REALM", "a\\b", "TURN_REALM: "},
+        {"TURN_REALM", "turn.of.a.relay.in.the.cloud.example", "TURN_REALM: 'turn.of"},
         {"TURN", "maybe", "TURN: 'maybe' is not usable: it has to be closed, open or off"},
         {"TURN_PORTS", "80-90", "TURN_PORTS: '80-90' is not usable: "},
         {"MAX_ALLOCATIONS", "0", "MAX_ALLOCATIONS: '0' is not usable: "},

@@ -729,7 +729,26 @@ static void answers_to_strangers_are_at_most_three_times_as_long(void **state)
         turn_world_stop(&w);
     }
     assert_true(with_reason > 0 && without > 0 && none > 0);
-    assert_int_equal(with_reason + without + none, 43 * 16);
+    assert_int_equal(with_reason + without + none, 11 * 16);
+}
+
+/* Browsers send nothing but REQUESTED-TRANSPORT at first, not even a FINGERPRINT. */
+static void the_shortest_allocate_is_answered_whatever_the_realm_is(void **state)
+{
+    turn_world w;
+    lm_turn_config config = turn_world_config(&w, LM_TURN_CLOSED);
+    char realm[LM_TURN_REALM_MAX + 1] = "";
+    (void)state;
+    memset(realm, 'r', LM_TURN_REALM_MAX);
+    config.realm = realm;
+    turn_world_start(&w, LM_TURN_CLOSED, &config);
+    turn_client c = turn_world_client(&w, "192.0.2.1:1000", "ada");
+    size_t len = turn_client_allocate(&c, buf, NULL);
+    assert_int_equal(len, 28);
+    assert_int_equal(turn_world_ask(&w, &c, buf, len, &answer), 401);
+    assert_string_equal(c.realm, realm);
+    assert_int_equal(turn_world_allocate(&w, &c, NULL, &answer), 0);
+    turn_world_stop(&w);
 }
 
 static void strangers_are_answered_at_a_rate_and_clients_always(void **state)
@@ -1022,6 +1041,7 @@ int main(void)
         cmocka_unit_test(permissions_end_after_5_minutes_and_channels_after_10),
         cmocka_unit_test(permissions_and_channels_are_bounded),
         cmocka_unit_test(answers_to_strangers_are_at_most_three_times_as_long),
+        cmocka_unit_test(the_shortest_allocate_is_answered_whatever_the_realm_is),
         cmocka_unit_test(strangers_are_answered_at_a_rate_and_clients_always),
         cmocka_unit_test(answers_that_nobody_takes_are_bounded),
         cmocka_unit_test(open_mode_answers_when_the_port_is_open),
