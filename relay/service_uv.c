@@ -194,6 +194,7 @@ static void change_turn(lm_service *s, const lm_settings *settings)
     (void)lm_turn_set_credentials(s->turn, &secrets, settings->turn_realm, &peers);
     sodium_memzero(&secrets, sizeof secrets);
     lm_turn_set_limits(s->turn, &s->turn_limits);
+    lm_turn_set_public(s->turn, &settings->public_ip[0], &settings->public_ip6[0]);
 }
 
 /* --- what browsers talk to --- */

@@ -33,6 +33,20 @@ int lm_turn_set_credentials(lm_turn *turn, const lm_turn_secrets *secrets, const
     return LM_OK;
 }
 
+static void set_public(lm_addr *current, const lm_addr *addr)
+{
+    if (current->family == LM_AF_NONE || addr->family != current->family)
+        return;
+    *current = *addr;
+    current->port = 0;
+}
+
+void lm_turn_set_public(lm_turn *turn, const lm_addr *ip, const lm_addr *ip6)
+{
+    set_public(&turn->public_ip, ip);
+    set_public(&turn->public_ip6, ip6);
+}
+
 int lm_turn_create(lm_turn **turn, const lm_turn_config *config)
 {
     if (!good(config))

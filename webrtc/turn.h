@@ -156,6 +156,12 @@ void lm_turn_set_limits(lm_turn *turn, const lm_turn_limits *limits);
 int lm_turn_set_credentials(lm_turn *turn, const lm_turn_secrets *secrets, const char *realm,
                             const lm_turn_peers *peers);
 
+/*
+ * Puts new public addresses in the place of the old ones, for the families that the server was made with;
+ * what was allocated keeps the address that it was told.
+ */
+void lm_turn_set_public(lm_turn *turn, const lm_addr *ip, const lm_addr *ip6);
+
 const lm_turn_stats *lm_turn_get_stats(const lm_turn *turn);
 
 #endif

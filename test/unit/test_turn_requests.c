@@ -297,6 +297,20 @@ static void a_secret_on_its_way_out_is_still_good(void **state)
     turn_world_stop(&w);
 }
 
+static void a_new_public_address_is_for_newcomers(void **state)
+{
+    turn_world w;
+    (void)state;
+    turn_client old = begin(&w, LM_TURN_CLOSED), c = turn_world_client(&w, "192.0.2.2:1000", "bob");
+    lm_addr ip = address("203.0.113.77:5"), none = {0};
+    lm_turn_set_public(w.turn, &ip, &none); /* no IPv6 any more: the old one stays */
+    assert_int_equal(turn_world_allocate(&w, &c, NULL, &answer), 0);
+    assert_memory_equal(c.relayed.ip, ip.ip, 4);
+    assert_int_equal(turn_world_permit(&w, &c, "203.0.113.77"), 0);
+    assert_int_equal(turn_world_refresh(&w, &old, 600), 0);
+    turn_world_stop(&w);
+}
+
 /* An Allocate request with one attribute more. */
 static int allocate_with(turn_world *w, turn_client *c, uint16_t type, const void *value, size_t len)
 {
@@ -1024,6 +1038,7 @@ int main(void)
         cmocka_unit_test(a_nonce_that_is_old_or_of_another_address_is_438),
         cmocka_unit_test(integrity_without_what_belongs_to_it_is_400),
         cmocka_unit_test(a_secret_on_its_way_out_is_still_good),
+        cmocka_unit_test(a_new_public_address_is_for_newcomers),
         cmocka_unit_test(attributes_that_are_wrong_or_unknown_are_400_and_420),
         cmocka_unit_test(messages_that_are_no_requests_get_no_answer),
         cmocka_unit_test(what_is_turn_is_told_from_what_is_not),
