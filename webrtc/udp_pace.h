@@ -2,7 +2,10 @@
  * How often the loop turns when packets come fast. Each turn costs its system calls, however little it finds;
  * at a high rate a short pause after a turn lets packets come together, so that turns are fewer and packets
  * of one flow are merged more often. Network cards do the same with their interrupts. At a low rate there is
- * no pause, and no packet waits.
+ * no pause, and no packet waits; neither is there one while the core has work left, handshakes for instance.
+ *
+ * On two cores of an EPYC, with 4 packets of each of 50 clients under way, a packet takes 3.4 us of CPU
+ * without pauses and 2.6 us with them; with 16, 3.5 us and 2.1 us. Turns of 400 us gain nothing more.
  */
 #ifndef LM_WEBRTC_UDP_PACE_H
 #define LM_WEBRTC_UDP_PACE_H
@@ -27,8 +30,11 @@ typedef struct lm_udp_pace {
     uint64_t began;   /* the turn */
 } lm_udp_pace;
 
-/* At the end of a turn that brought so many packets: how long to pause before the next, in ns. */
-static inline uint64_t lm_udp_pace_pause(lm_udp_pace *pace, uint64_t now, unsigned packets)
+/*
+ * At the end of a turn that brought so many packets: how long to pause before the next, in ns. busy: there is
+ * work that does not wait for packets.
+ */
+static inline uint64_t lm_udp_pace_pause(lm_udp_pace *pace, uint64_t now, unsigned packets, bool busy)
 {
     uint64_t span = now - pace->since;
     pace->packets += packets;
@@ -38,7 +44,7 @@ static inline uint64_t lm_udp_pace_pause(lm_udp_pace *pace, uint64_t now, unsign
         pace->since = now;
     }
     uint64_t took = now - pace->began;
-    uint64_t pause = pace->fast && took < LM_UDP_PACE_TURN ? LM_UDP_PACE_TURN - took : 0;
+    uint64_t pause = pace->fast && !busy && took < LM_UDP_PACE_TURN ? LM_UDP_PACE_TURN - took : 0;
     pace->began = now + pause; /* a pause that takes longer makes the next one shorter */
     return pause;
 }

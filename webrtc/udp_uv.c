@@ -348,7 +348,8 @@ static void on_turn_end(uv_check_t *check)
     send_transit(udp);
     lm_udp_inbox_reuse(&udp->inbox);
     lm_udp_flush(udp);
-    uint64_t pause = lm_udp_pace_pause(&udp->pace, uv_hrtime(), udp->turn_packets);
+    bool busy = uv_is_active((uv_handle_t *)&udp->due) || udp->blocked;
+    uint64_t pause = lm_udp_pace_pause(&udp->pace, uv_hrtime(), udp->turn_packets, busy);
     udp->turn_packets = 0;
     if (pause > 0) {
         udp->stats.pauses++;

@@ -19,7 +19,7 @@ static uint64_t run(lm_udp_pace *pace, uint64_t *now, uint64_t rate, uint64_t tu
     while (*now - start < SECOND) {
         uint64_t come = (*now - start) * rate / SECOND;
         *now += turn_takes;
-        uint64_t pause = lm_udp_pace_pause(pace, *now, (unsigned)(come - taken));
+        uint64_t pause = lm_udp_pace_pause(pace, *now, (unsigned)(come - taken), false);
         taken = come;
         *now += pause;
         longest = pause > longest ? pause : longest;
@@ -64,10 +64,22 @@ static void pauses_end_with_the_rush(void **state)
     unsigned turns;
     (void)state;
     run(&pace, &now, 200000, 10 * US, &turns);
-    assert_true(lm_udp_pace_pause(&pace, now + 10 * US, 40) > 0);
+    assert_true(lm_udp_pace_pause(&pace, now + 10 * US, 40, false) > 0);
     now += 10 * SECOND; /* nothing came: the first packet then does not wait */
-    assert_int_equal(lm_udp_pace_pause(&pace, now, 1), 0);
-    assert_int_equal(lm_udp_pace_pause(&pace, now + 10 * US, 1), 0);
+    assert_int_equal(lm_udp_pace_pause(&pace, now, 1, false), 0);
+    assert_int_equal(lm_udp_pace_pause(&pace, now + 10 * US, 1, false), 0);
+}
+
+static void work_that_is_left_is_not_kept_waiting(void **state)
+{
+    lm_udp_pace pace = {0};
+    uint64_t now = 1000 * SECOND;
+    unsigned turns;
+    (void)state;
+    run(&pace, &now, 200000, 10 * US, &turns);
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(lm_udp_pace_pause(&pace, now += 10 * US, 2, true), 0);
+    assert_true(lm_udp_pace_pause(&pace, now += 10 * US, 2, false) > 0); /* the rate is still known */
 }
 
 int main(void)
@@ -77,6 +89,7 @@ int main(void)
         cmocka_unit_test(a_high_rate_has_turns_of_one_length),
         cmocka_unit_test(a_turn_that_takes_long_has_no_pause),
         cmocka_unit_test(pauses_end_with_the_rush),
+        cmocka_unit_test(work_that_is_left_is_not_kept_waiting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
