@@ -1,22 +1,43 @@
 #!/bin/sh
-# sh test/bench/turn.sh RELAY LOAD: what it costs to pass a packet on, of RELAY (lumamesh-relay, or lumamesh-turn-server for
-# its TURN server alone) and of coturn (Debian's package), one after the other in pairs, each on core 1 with one thread, and LOAD
-# (lumamesh-turn-load) on core 0. 50 allocations, ChannelData of 172 and 1,200 bytes, on loopback. Two cases: "peer", clients and
-# plain UDP sockets (open mode), and "pair", clients with allocations at both ends (closed mode); two loads: as fast as it goes with
-# WINDOW packets of each client under way, and RATE packets a second. Prints medians and ranges of both, and of the pairs' ratios.
+# sh test/bench/turn.sh [RELAY LOAD]: what it costs to pass a packet on, of the relay and of coturn (Debian's package), one after the
+# other in pairs, each on core 1, and the load on core 0. 50 allocations, ChannelData of 172 and 1,200 bytes, on loopback. Prints
+# medians and ranges of both, and of the pairs' ratios. RELAY: lumamesh-relay, or lumamesh-turn-server for its TURN server alone;
+# LOAD: lumamesh-turn-load; without them the release build of the relay and the load are built first.
 #
-# Settings: PAIRS (5), SECONDS_EACH (3), WINDOW (4), RATE (20000), CASES ("peer pair"), SIZES ("172 1200"), LOADS ("full paced"),
-# LOAD_OPTIONS (--gso: the clients hand their packets to the kernel as one message). TURN_MEMORY: 1 prints resident memory too.
+# Two cases: "peer", clients and plain UDP sockets (TURN=open), and "pair", clients with allocations at both ends (TURN=closed).
+# Three loads:
+#   w16     saturated: 16 packets of each client are always under way, 800 in all. Whoever gets one sends it back at once, so as many
+#           packets a second pass as the server and the load can take, and none is lost to a full buffer. coturn comes to its highest
+#           rate with these; with twice as many it begins to lose packets of 1,200 bytes.
+#   w4      the same with 4 packets of each client
+#   r20000  20,000 packets a second, evenly, one of each sender in turn: no two of a flow can be merged
+# The CPU is what all threads of the server's process took, by /proc/PID/task/*/schedstat, for each packet that it passed on.
+#
+# coturn has one relay thread, as fast here as none beside its main one, no TLS and no TCP, and logs to a file; the relay is as it
+# is by default, but for its addresses and for the limit of allocations of one user.
+#
+# Settings: PAIRS (5), SECONDS_EACH (2), LOADS ("w16 w4 r20000"), CASES ("peer pair"), SIZES ("172 1200"), LOAD_OPTIONS (--gso: the
+# clients hand their packets to the kernel as one message). TURN_MEMORY: 1 prints resident memory too.
 set -eu
-relay=$1
-load=$2
 pairs=${PAIRS:-5}
-seconds=${SECONDS_EACH:-3}
-window=${WINDOW:-4}
-rate=${RATE:-20000}
+seconds=${SECONDS_EACH:-2}
 secret=0123456789abcdef-bench
 command -v turnserver >/dev/null || { echo "coturn is not installed (Debian: apt install coturn)" >&2; exit 1; }
 [ "$(nproc)" -ge 2 ] || { echo "two cores are needed" >&2; exit 1; }
+
+build() { # build PRESET TARGET
+    cmake --preset "$1" >/dev/null
+    cmake --build --preset "$1" -j2 --target "$2" >/dev/null
+}
+if [ $# -eq 0 ]; then
+    cd "$(dirname "$0")/../.."
+    build release lumamesh-relay
+    build dev lumamesh-turn-load
+    set -- build/release/lumamesh-relay build/dev/test/bench/lumamesh-turn-load
+fi
+[ $# -eq 2 ] || { echo "usage: sh test/bench/turn.sh [RELAY LOAD]" >&2; exit 2; }
+relay=$1
+load=$2
 
 dir=$(mktemp -d)
 pid=
@@ -40,7 +61,8 @@ start() { # start coturn|relay CASE: sets pid and port
         mode=closed
         [ "$2" = pair ] || mode=open
         env STATE_DIR="$dir" PUBLIC_IP=127.0.0.1 UDP_PORT=$port TURN=$mode TURN_PORTS=25000-32000 TURN_SECRET=$secret \
-            TURN_REALM=bench TURN_ALLOW_PEERS=127.0.0.0/8 TURN_RATE=0 LOG_LEVEL=warn taskset -c 1 "$relay" >"$dir/out" 2>&1 &
+            TURN_REALM=bench TURN_ALLOW_PEERS=127.0.0.0/8 MAX_ALLOCATIONS_PER_USER=0 \
+            LOG_LEVEL=warn taskset -c 1 "$relay" >"$dir/out" 2>&1 &
     fi
     pid=$!
     for _ in $(seq 100); do # until it has the port: the local address of a line of /proc/net/udp
@@ -56,8 +78,11 @@ start() { # start coturn|relay CASE: sets pid and port
 measure() { # measure coturn|relay CASE SIZE LOAD: a line of results
     start "$1" "$2"
     sleep 0.3
-    flow="--window $window"
-    [ "$4" = full ] || flow="--rate $rate"
+    case $4 in
+    w*) flow="--window ${4#w}" ;;
+    r*) flow="--rate ${4#r}" ;;
+    *) echo "no such load: $4" >&2; exit 2 ;;
+    esac
     # shellcheck disable=SC2086
     taskset -c 0 "$load" --server 127.0.0.1:$port --secret $secret --pid "$pid" --case "$2" --size "$3" $flow \
         --seconds "$seconds" ${LOAD_OPTIONS:-} >"$dir/line" || { cat "$dir/line" "$dir/out" >&2; exit 1; }
@@ -70,7 +95,7 @@ runs=0
 echo "coturn $(turnserver --version 2>&1 | tail -1), $(uname -sr), $(nproc) cores, load $(cut -d' ' -f1-3 /proc/loadavg)"
 for case in ${CASES:-peer pair}; do
     for size in ${SIZES:-172 1200}; do
-        for how in ${LOADS:-full paced}; do
+        for how in ${LOADS:-w16 w4 r20000}; do
             for _ in $(seq "$pairs"); do
                 measure coturn "$case" "$size" "$how"
                 measure relay "$case" "$size" "$how"
