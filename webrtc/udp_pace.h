@@ -5,7 +5,8 @@
  * no pause, and no packet waits; neither is there one while the core has work left, handshakes for instance.
  *
  * On two cores of an EPYC, with 4 packets of each of 50 clients under way, a packet takes 3.4 us of CPU
- * without pauses and 2.6 us with them; with 16, 3.5 us and 2.1 us. Turns of 400 us gain nothing more.
+ * without pauses and 2.6 us with them; with 16, 3.5 us and 2.1 us. Turns of 400 us gain less than a tenth
+ * more.
  */
 #ifndef LM_WEBRTC_UDP_PACE_H
 #define LM_WEBRTC_UDP_PACE_H

@@ -8,9 +8,12 @@
 # Three loads:
 #   w16     saturated: 16 packets of each client are always under way, 800 in all. Whoever gets one sends it back at once, so as many
 #           packets a second pass as the server and the load can take, and none is lost to a full buffer. coturn comes to its highest
-#           rate with these; with twice as many it begins to lose packets of 1,200 bytes.
+#           rate with these; with twice as many it has lost packets of 1,200 bytes.
 #   w4      the same with 4 packets of each client
 #   r20000  20,000 packets a second, evenly, one of each sender in turn: no two of a flow can be merged
+# A server that gets no CPU for more than half a second loses packets of r20000 in its socket's buffer: the machine must not be as
+# busy as that.
+#
 # The CPU is what all threads of the server's process took, by /proc/PID/task/*/schedstat, for each packet that it passed on.
 #
 # coturn has one relay thread, as fast here as none beside its main one, no TLS and no TCP, and logs to a file; the relay is as it
