@@ -119,7 +119,7 @@ if (inNamespace(import.meta.url)) {
       relay = await startRelay({ PUBLIC_IP: IPV4.join(), PUBLIC_IP6: IPV6.join(), reach: IPV4[0] });
       const page = await stage.browsers.chromium.open(`${relay.health}/`);
       const places = [IPV4[0], `[${IPV6[0]}]`, IPV4[1], `[${IPV6[1]}]`];
-      const shown = `${places.map((place) => `${place}:${relay.config.port}`).join(', ')} (UDP)`;
+      const shown = `${places.map((place) => `${place}:${relay.config.port}`).join(', ')} (UDP and TCP)`;
       await page.until((text) => document.getElementById('address').textContent === text, shown);
       await page.close();
     });
