@@ -74,10 +74,9 @@ async function online() {
       net = await connect({ relays: [await response.json()] });
       break;
     } catch (error) {
-      const why =
-        error.code === 'unsupported' ? 'This browser or page cannot do WebRTC' : 'No relay, trying again…';
-      showStatus('closed', why);
-      if (error.code === 'unsupported') throw error;
+      const hopeless = ['unsupported', 'no-webrtc', 'insecure-context'].includes(error.code);
+      showStatus('closed', hopeless ? 'This browser or page cannot do WebRTC' : 'No relay, trying again…');
+      if (hopeless) throw error;
       await new Promise((resolve) => {
         setTimeout(resolve, RETRY_AFTER);
       });

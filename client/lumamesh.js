@@ -11,57 +11,102 @@
  *
  * The relay carries the introduction only, sealed with a key that is derived from the room's name and secret:
  * it sees neither. Once a channel between two pages is open it lives on its own, whatever becomes of the
- * relay. Layers, top down: Net (one identity, one living relay link) → Room (members, sealing) → Peer (one
- * connection); beside them Link (one session with one relay). Members whose name begins with `_` are for this
- * file alone.
+ * relay. Layers, top down: Net (one identity, the relays it is reached by) → Room (members, sealing, who is
+ * linked with whom) → Peer (one connection); beside them Link (one session with one relay). Members whose name
+ * begins with `_` are for this file alone: the build gives them short names.
  */
 
-const CLIENT = 'lumamesh.js/0.1';
+const CLIENT = 'lumamesh.js/0.2';
 
-/** Longest JSON text of one message, in UTF-16 code units; longer ones throw `too-large`. */
-export const MAX_MESSAGE = 4 * 1024 * 1024;
-/** Most bytes that may wait in one peer's channel: browsers fail a channel whose queue passes 16 MiB. */
-const MAX_BUFFERED = 12 * 1024 * 1024;
-/** Code units in one frame of a channel; at three bytes at most they fit the 64 kB that everybody takes. */
-const FRAME_UNITS = 16 * 1024;
-
+// Whatever a peer, a relay or a web server can fill has its maximum here.
 /** Most addresses that a config may have besides `ip` and `ip6`. */
 const MAX_ALT = 8;
+/** Relays of a list, and node records that are remembered. */
+const MAX_RELAYS = 64;
+const MAX_NODES = 16;
+/** Bytes of a relay list or of an answer of a DNS server; characters of one node record. */
+const MAX_FETCH = 65_536;
+const MAX_RECORD = 2048;
+/** Members of a room that are listened to; pairs whose signals are counted; what waits to be worked off. */
+const MAX_MEMBERS = 1024;
+const MAX_PAIRS = 4096;
+const MAX_WAITING = 4096;
+/** Bytes of a frame: 64 kB is what everybody takes. Characters of a value that goes in one frame. */
+const FRAME = 65_536;
+const SMALL = 16_000;
+/** Bytes of a Blob that are read at a time, and that are gathered before they become part of one. */
+const BLOCK = 1 << 20;
+/** Bytes waiting in the browser's queue: no more are put in, more are put in again. */
+const HIGH = 1 << 20;
+const LOW = 1 << 18;
+/** Bytes in the queue from which on an unreliable message is old news, and dropped. */
+const STALE = 1 << 16;
+/** Messages that may come in at once from one peer, requests of one that are being answered. */
+const MAX_INCOMING = 16;
+const MAX_REQUESTS = 64;
+/** Bytes of JSON that may wait for one peer; more throw `queue-full`. */
+const MAX_QUEUE = 1 << 26;
+/** Numbers of broadcasts that are remembered of each origin, to hear each of them once. */
+const WINDOW = 1024;
 
 /** All waiting times, in milliseconds. `connect()` takes replacements, for tests. */
 const TIMING = {
   stagger: 500, // A relay that is silent this long gets company from the next one in the list.
   open: 8_000, // A relay that has not said `welcome` by then counts as failed.
   request: 10_000, // Longest wait for a reply, from the relay or to a peer's ping.
-  ping: 4_000, // Two pings in a row without a sign of life end the session: noticed within 12 s.
+  ping: 1_300, // Two pings in a row without a sign of life end the session: noticed within 4 s.
   retry: 500, // Pause before the first reconnection; doubles, with jitter, up to retryMax.
   retryMax: 15_000,
+  spareMax: 60_000, // The same while another relay serves us.
+  stable: 10_000, // A session that lived this long lets the pauses begin anew.
+  fetch: 5_000, // For a relay list.
+  dns: 1_000, // For the addresses of a relay's name.
   join: 20_000, // joinRoom() gives up after this long without a relay.
   rejoin: 5_000, // Pause before a room that the relay refused on reconnection is tried again.
   offer: 1_500, // How long a member waits for a newcomer's offer before it makes one itself.
   attempt: 15_000, // A connection that is not open by then is made anew; doubles up to attemptMax.
   attemptMax: 60_000,
   restart: 10_000, // How long an ICE restart may take before the channel is given up.
+  probe: 3_000, // After sleep: a peer that has not echoed by then gets an ICE restart.
+  choose: 50, // Changes of a room's members are gathered this long before links are chosen.
+  unlink: 10_000, // A link that is no longer of use ends after this long.
+};
+
+/** What to do about an error, where there is something to do. */
+const HINTS = {
+  'no-webrtc': 'this browser or its settings lack WebRTC; outside browsers give RTCPeerConnection',
+  'insecure-context': 'serve the page by https or from localhost',
+  unsupported: 'a newer browser is needed',
+  'relay-unreachable': 'is it running, and does a firewall let these ways through?',
+  'no-relay': 'check the list of relays',
+  'room-full': 'try later, use another room, or ask the relay for a larger MAX_ROOM_SIZE',
+  'rate-limited': 'wait a moment',
+  undecryptable: 'a member, or the relay, has another key: same name and secret everywhere?',
+  'peer-unreachable': 'attempts go on; where firewalls are strict a relay with TURN helps',
+  'not-open': "wait for the peer's open event",
 };
 
 /**
- * Every error that this library throws, rejects with or emits.
+ * Every error that this library throws, rejects with or emits. Its message says what to do about it.
  *
- * `code` is one of: `bad-argument`, `bad-config` (not a relay's config or blob), `unsupported` (no WebRTC, or
- * no WebCrypto with Ed25519; an insecure page has none), `no-relay` (several relays, none usable: see
- * `errors`), `timeout`, `closed`, `relay-unavailable`, `bad-welcome` and `bad-signature` (the relay is not
- * the one in its config), `replaced` (another session took over this identity), `already-joined`, `not-open`,
- * `too-large`, `queue-full`, `peer-unreachable` (the first attempt to connect with `peer` failed; more
- * follow), or a code of the relay as it is (`room-full`, `too-many-rooms`, `rate-limited`, `version`, …).
+ * `code` is one of: `bad-argument`; `bad-config` (not a relay's config, blob or list); `no-webrtc`;
+ * `insecure-context` (no WebCrypto: not https); `unsupported` (no Ed25519); `aborted` (by your AbortSignal);
+ * `relay-unreachable` (`tried`: the ways it was tried); `relay-lost` (a session that was open ended);
+ * `bad-welcome` and `bad-signature` (the relay is not the one in its config); `no-relay` (several relays, none
+ * usable: `errors` has the error of each); `timeout`; `closed`; `replaced` (another session took over this
+ * identity); `already-joined`; `undecryptable` (a member whose messages do not open: `id`); `not-open`;
+ * `too-large`; `queue-full`; `unreadable` (a Blob that cannot be read); `request-failed` (the peer's answer is
+ * an error); `peer-unreachable` (the first attempt to connect with `peer` failed; more follow); or a code of
+ * the relay as it is (`room-full`, `too-many-rooms`, `rate-limited`, `version`, …).
  */
 export class LumameshError extends Error {
   /**
    * @param {string} code
    * @param {string} [message]
-   * @param {object} [more] further members: `cause`, `errors`, `peer`
+   * @param {object} [more] further members: `cause`, `errors`, `id`, `peer`, `tried`
    */
   constructor(code, message = code, more = {}) {
-    super(message);
+    super(HINTS[code] ? `${message}: ${HINTS[code]}` : message);
     this.name = 'LumameshError';
     this.code = code;
     Object.assign(this, more);
@@ -287,23 +332,100 @@ export async function peerIdOf(key) {
   return toBase64url(new Uint8Array(digest, 0, 16));
 }
 
+/** Whether the node made the signature; `unsupported` where nobody here can tell. */
+async function verify(nk, sig, ...signed) {
+  try {
+    const key = await crypto.subtle.importKey('raw', fromBase64url(nk), 'Ed25519', false, ['verify']);
+    return await crypto.subtle.verify('Ed25519', key, fromBase64url(sig), concat(...signed));
+  } catch (cause) {
+    const missing = cause.name === 'NotSupportedError';
+    if (missing) throw new LumameshError('unsupported', 'no Ed25519 here', { cause });
+    return false;
+  }
+}
+
 /** Whether the node that holds the config's key runs the certificate that this session was made with. */
 async function checkWelcome(welcome, config, nonce, id) {
   if (welcome.v !== 1) throw new LumameshError('version', `the relay speaks version ${welcome.v}`);
   if (welcome.node !== config.nk) throw new LumameshError('bad-welcome', 'not the node of the config');
   if (welcome.id !== id) throw new LumameshError('bad-welcome', 'not the peer id of our key');
   const fingerprint = Uint8Array.from(config.fingerprint.split(':'), (byte) => parseInt(byte, 16));
-  const signed = concat(utf8('lumamesh-hello-v1\0'), nonce, fingerprint);
-  let genuine = false;
-  try {
-    const key = await crypto.subtle.importKey('raw', fromBase64url(config.nk), 'Ed25519', false, ['verify']);
-    genuine = await crypto.subtle.verify('Ed25519', key, fromBase64url(welcome.sig), signed);
-  } catch (cause) {
-    const missing = cause.name === 'NotSupportedError';
-    if (missing) throw new LumameshError('unsupported', 'no Ed25519 here', { cause });
-  }
+  const genuine = await verify(config.nk, welcome.sig, utf8('lumamesh-hello-v1\0'), nonce, fingerprint);
   if (!genuine) throw new LumameshError('bad-signature', 'the welcome is not signed by the relay we know');
 }
+
+/** What a node says of itself (section 5 of the protocol): its config and `seq`. Rejects what is not right. */
+async function checkRecord({ record, sig }) {
+  if (typeof record !== 'string' || record.length > MAX_RECORD) throw new Error('too long');
+  const { v, seq, features, ...config } = JSON.parse(record);
+  const known = checkConfig(config);
+  const timely = v === 1 && Number.isSafeInteger(seq) && seq < Date.now() + 600_000;
+  if (!timely || !(await verify(known.nk, sig, utf8(`lumamesh-node-v1\0${record}`)))) throw new Error('forged');
+  return { config: known, seq, record, sig, serves: !features || features.includes('signal') };
+}
+
+// ---- Lists of relays, their names, and what is remembered of them -------------------------------
+
+/** A text from the web, of bounded length and within bounded time. */
+async function fetchText(env, url, ms, headers) {
+  const response = await env.fetch(url, { headers, signal: AbortSignal.timeout(ms) });
+  if (!response.ok) throw new Error(`${url} answers ${response.status}`);
+  const reader = response.body.getReader();
+  let bytes = new Uint8Array();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return new TextDecoder().decode(bytes);
+    bytes = concat(bytes, value);
+    if (bytes.length > MAX_FETCH) {
+      reader.cancel().catch(() => {});
+      throw new Error(`${url} is too long`);
+    }
+  }
+}
+
+const toConfig = (relay) => (typeof relay === 'string' ? decodeRelayConfig(relay) : checkConfig(relay));
+
+/** The configs of a relay list: a JSON array of blobs and configs, or one blob a line; the others are passed over. */
+async function fetchRelays(env, url) {
+  let entries;
+  try {
+    const text = (await fetchText(env, url, env.timing.fetch)).trim();
+    entries = text[0] === '[' ? JSON.parse(text) : text.split(/\s*\n\s*/);
+  } catch (cause) {
+    throw new LumameshError('bad-config', `the relay list cannot be read: ${cause.message}`, { cause });
+  }
+  const configs = entries.slice(0, MAX_RELAYS).flatMap((entry) => {
+    try {
+      return [toConfig(entry)];
+    } catch {
+      return [];
+    }
+  });
+  if (!configs.length) throw new LumameshError('bad-config', 'the relay list names no relay');
+  return configs;
+}
+
+/** The config with the addresses that its name has today before those that it was printed with. */
+async function lookUp(env, config) {
+  const { host, ip, ip6, alt, ...rest } = config;
+  if (!host || !env.dns || !env.fetch) return config;
+  const ask = async (type) => {
+    const url = `${env.dns}?name=${host}&type=${type}`;
+    const { Answer } = JSON.parse(await fetchText(env, url, env.timing.dns, { accept: 'application/dns-json' }));
+    return Answer.map(({ data }) => data).filter(type === 'A' ? isIPv4 : isIPv6).map(canonical);
+  };
+  const answers = await Promise.all(['A', 'AAAA'].map((type) => ask(type).catch(() => [])));
+  const all = new Set([...answers.flat(), ...addressesOf(config)]);
+  return all.size ? { ...rest, host, alt: [...all].slice(0, MAX_ALT) } : config;
+}
+
+/** The ways that lead to a relay, for people. */
+const waysTo = (config) => {
+  const { host, port, tcp } = config;
+  const addresses = addressesOf(config);
+  const all = (addresses.length ? addresses : [host]).map((a) => (a.includes(':') ? `[${a}]` : a));
+  return [...all.map((a) => `udp ${a}:${port}`), ...(tcp ? all.map((a) => `tcp ${a}:${tcp}`) : [])];
+};
 
 /** Events. A handler that throws is reported to the page and disturbs neither the others nor the library. */
 class Emitter {
@@ -336,72 +458,164 @@ class Emitter {
   }
 }
 
+const ignore = () => {};
+
+/** The promise, or `aborted` as soon as the signal says so; `undo` then ends what was under way. */
+function abortable(promise, signal, undo = ignore) {
+  if (!signal) return promise;
+  promise.catch(ignore);
+  return new Promise((resolve, reject) => {
+    const abort = () => {
+      const error = new LumameshError('aborted', 'aborted by the page', { cause: signal.reason });
+      reject(error);
+      undo(error);
+    };
+    if (signal.aborted) return abort();
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
+/** Replies that are waited for, by token, each with its deadline. */
+class Replies {
+  #waiting = new Map();
+  #token = 0;
+
+  get _size() {
+    return this.#waiting.size;
+  }
+
+  /** @returns {[number, Promise]} the token to send along, and what comes of it */
+  _expect(ms, what) {
+    const token = (this.#token += 1);
+    return [token, new Promise((resolve, reject) => {
+      const late = () => this._settle(token, new LumameshError('timeout', `no reply to ${what}`));
+      this.#waiting.set(token, { resolve, reject, timer: setTimeout(late, ms) });
+    })];
+  }
+
+  _has(token) {
+    return this.#waiting.has(token);
+  }
+
+  _settle(token, error, value) {
+    const { resolve, reject, timer } = this.#waiting.get(token) ?? { resolve: ignore, reject: ignore };
+    this.#waiting.delete(token);
+    clearTimeout(timer);
+    if (error) reject(error);
+    else resolve(value);
+  }
+
+  _clear(error) {
+    for (const token of [...this.#waiting.keys()]) this._settle(token, error);
+  }
+}
+
+/** Makes the description that is due. Some implementations outside browsers want to be told which it is. */
+async function describe(pc) {
+  try {
+    await pc.setLocalDescription();
+  } catch (error) {
+    if (error.name !== 'TypeError') throw error;
+    const answer = pc.signalingState === 'have-remote-offer';
+    await pc.setLocalDescription(await (answer ? pc.createAnswer() : pc.createOffer()));
+  }
+}
+
 // ---- Link: one session with one relay -----------------------------------------------------------
 
 class Link {
   #env;
   #pc;
   #channel;
-  #waiting = new Map(); // re → { resolve, reject, timer }
-  #requests = 0;
+  #replies = new Replies();
   #unanswered = 0; // pings since the last sign of life
+  #ticked; // when the timer was last seen
   #timer;
   #end;
 
   constructor(config, env) {
-    this.config = config;
+    this._config = config;
     this.#env = env;
-    this.welcome = null;
-    this.rtt = null;
+    this._welcome = null;
+    this._rtt = null;
+    this._listing = new Map(); // room → ids that its `joined` has named
+    this._seen = new Map(); // `room|peer` → number of its last signal on this link
     /** What is not the reply to a request. @type {function(object): void} */
-    this.onmessage = () => {};
+    this._onmessage = ignore;
+    /** The page slept, or was held up for as long. @type {function(): void} */
+    this._onGap = ignore;
     /** Resolves, with the reason, when the session is over; never rejects. */
-    this.ended = new Promise((resolve) => { this.#end = resolve; });
+    this._ended = new Promise((resolve) => { this.#end = resolve; });
   }
 
   /** Resolves when the relay has said a `welcome` that proves who it is. */
-  open(key, id) {
-    const late = () => this.close(new LumameshError('timeout', 'the relay does not answer'));
+  _open(key, id) {
+    const late = () => this.#unreachable('the relay does not answer');
     this.#timer = setTimeout(late, this.#env.timing.open);
     const opened = this.#open(key, id).catch((error) => {
-      this.close(error);
+      this._close(error);
       throw error;
     });
-    return Promise.race([opened, this.ended.then((reason) => { throw reason; })]);
+    return Promise.race([opened, this._ended.then((reason) => { throw reason; })]);
+  }
+
+  #unreachable(why) {
+    const tried = waysTo(this._config);
+    this._close(new LumameshError('relay-unreachable', `${why} (tried ${tried.join(', ')})`, { tried }));
   }
 
   async #open(key, id) {
+    this._config = await lookUp(this.#env, this._config);
+    if (this.#end === ignore) throw new LumameshError('closed');
     const pc = this.#pc = new this.#env.RTCPeerConnection();
     const channel = this.#channel = pc.createDataChannel('signal');
     const opened = new Promise((resolve) => { channel.onopen = resolve; });
-    const lost = (why) => this.close(new LumameshError('relay-unavailable', why));
+    const lost = (why) => (
+      this._welcome ? this._close(new LumameshError('relay-lost', why)) : this.#unreachable(why)
+    );
     channel.onclose = () => lost('the relay closed the session');
     channel.onmessage = ({ data }) => this.#message(data);
     pc.onconnectionstatechange = () => pc.connectionState === 'failed' && lost('the relay is out of reach');
-    await pc.setLocalDescription();
-    await pc.setRemoteDescription({ type: 'answer', sdp: relayAnswer(pc.localDescription.sdp, this.config) });
+    await describe(pc);
+    await pc.setRemoteDescription({ type: 'answer', sdp: relayAnswer(pc.localDescription.sdp, this._config) });
     await opened;
     const nonce = randomBytes(32);
     const hello = { action: 'hello', v: 1, nonce: toBase64url(nonce), key: toBase64url(key), client: CLIENT };
-    const welcome = await this.request(hello);
-    await checkWelcome(welcome, this.config, nonce, id);
-    if (channel.readyState !== 'open') throw new LumameshError('relay-unavailable', 'the session ended');
-    this.welcome = welcome;
+    const welcome = await this._request(hello);
+    await checkWelcome(welcome, this._config, nonce, id);
+    if (channel.readyState !== 'open') throw new LumameshError('relay-lost', 'the session ended');
+    this._welcome = welcome;
+    this._since = this.#ticked = performance.now();
     clearTimeout(this.#timer);
-    this.#timer = setInterval(() => this.#ping(), this.#env.timing.ping);
+    this.#timer = setInterval(() => this.#tick(), this.#env.timing.ping);
   }
 
   /**
    * The browser alone does not notice a relay that was restarted: the new process answers the old session's
-   * ICE checks, and only messages go nowhere. So messages are what is checked.
+   * ICE checks, and only messages go nowhere. So messages are what is checked. A page that was asleep itself
+   * has no right to complain of silence.
    */
-  #ping() {
-    const silent = new LumameshError('relay-unavailable', 'the relay fell silent');
-    if (this.#unanswered === 2) return this.close(silent);
+  #tick() {
+    const now = performance.now();
+    const slept = now - this.#ticked > this.#env.timing.ping * 3;
+    this.#ticked = now;
+    if (slept) this._onGap();
+    else if (this.#unanswered === 2) this._close(new LumameshError('relay-lost', 'the relay fell silent'));
+    else this._ping();
+  }
+
+  _ping() {
     this.#unanswered += 1;
     const sent = performance.now();
-    const measure = () => { this.rtt = performance.now() - sent; };
-    this.request({ action: 'ping', t: Math.round(sent) }).then(measure, () => {});
+    const measure = () => { this._rtt = performance.now() - sent; };
+    this._request({ action: 'ping', t: Math.round(sent) }).then(measure, ignore);
+  }
+
+  /** After sleep or in another network: one ping that is answered at once, or this session is over. */
+  _probe() {
+    this.#unanswered = 1;
+    this._ping();
   }
 
   #message(text) {
@@ -414,33 +628,26 @@ class Link {
       this.#env.stats.malformed += 1;
       return;
     }
-    const request = this.#waiting.get(message.re);
-    const failed = message.action === 'error';
-    if (!request || !failed) this.onmessage(message);
-    if (!request || message.more) return;
-    this.#waiting.delete(message.re);
-    clearTimeout(request.timer);
-    if (failed) request.reject(new LumameshError(String(message.code), `the relay says: ${message.message}`));
-    else request.resolve(message);
+    const { re, action, more } = message;
+    const asked = this.#replies._has(re);
+    const failed = action === 'error';
+    if (!asked || !failed) this._onmessage(message);
+    if (!asked || more) return;
+    const error = failed && new LumameshError(String(message.code), `the relay says: ${message.message}`);
+    this.#replies._settle(re, error, message);
   }
 
   /**
-   * Resolves with the reply; where it comes in parts with the last one, and `onmessage` has seen them all.
+   * Resolves with the reply; where it comes in parts with the last one, and `_onmessage` has seen them all.
    */
-  request(message) {
-    return new Promise((resolve, reject) => {
-      const re = `r${this.#requests += 1}`;
-      const timer = setTimeout(() => {
-        this.#waiting.delete(re);
-        reject(new LumameshError('timeout', `no reply to ${message.action}`));
-      }, this.#env.timing.request);
-      this.#waiting.set(re, { resolve, reject, timer });
-      if (!this.send({ ...message, re })) this.close(new LumameshError('relay-unavailable', 'cannot send'));
-    });
+  _request(message) {
+    const [re, reply] = this.#replies._expect(this.#env.timing.request, message.action);
+    if (!this._send({ ...message, re })) this._close(new LumameshError('relay-lost', 'cannot send'));
+    return reply;
   }
 
   /** Whether the message could be sent. */
-  send(message) {
+  _send(message) {
     if (this.#channel?.readyState !== 'open') return false;
     try {
       this.#channel.send(JSON.stringify(message));
@@ -450,40 +657,50 @@ class Link {
     }
   }
 
-  close(reason = new LumameshError('closed')) {
+  _close(reason = new LumameshError('closed')) {
     clearTimeout(this.#timer);
     if (this.#channel) this.#channel.onclose = this.#channel.onmessage = null;
     this.#pc?.close();
-    for (const { reject, timer } of this.#waiting.values()) {
-      clearTimeout(timer);
-      reject(new LumameshError('relay-unavailable', 'the session with the relay ended', { cause: reason }));
-    }
-    this.#waiting.clear();
+    const over = new LumameshError('relay-lost', 'the session with the relay ended', { cause: reason });
+    this.#replies._clear(over);
     this.#end(reason);
+    this.#end = ignore;
   }
 }
 
-// ---- Net: one identity and the relay it is reached by -------------------------------------------
+// ---- Net: one identity and the relays it is reached by ------------------------------------------
+
+/** Map.set() that forgets the oldest beyond the maximum. */
+function remember(map, key, value, most = MAX_PAIRS) {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size > most) map.delete(map.keys().next().value);
+}
 
 /**
  * One identity in the network. Events: `status` (status, error) on every change and on every failed attempt
- * to reconnect; `error` (LumameshError) for complaints of the relay that belong to no call.
+ * to reconnect; `relays` (configs) when a session with a relay began or ended; `error` (LumameshError) for
+ * complaints of a relay that belong to no call.
  */
 class Net extends Emitter {
-  #relays;
+  #relays = []; // { config, fails, seq? }: those of the page, then those that relays told of
   #key = randomBytes(32);
+  #dialing = new Set();
+  #tries = 0;
+  #run; // the present search for relays; a new one takes its place
   #timer;
-  #onPageHide = (event) => event.persisted || this.close();
+  #off = new AbortController(); // takes the listeners away
 
-  constructor(relays, env) {
+  constructor(configs, env) {
     super();
-    this.#relays = relays;
+    this.#relays = configs.map((config) => ({ config, fails: 0 }));
     this._env = env;
-    this._link = null;
+    this._links = new Set();
     this._rooms = new Map();
     // Counters of signals by `room|peer`, kept as long as the identity: they must never fall back.
     this._sent = new Map(); // the next one
     this._seen = new Map(); // the last one
+    this._floods = 0; // broadcasts, of all rooms
     /** This page's peer id, 22 characters; the same as long as the net lives. @type {string} */
     this.id = '';
     /** @type {'connecting'|'open'|'reconnecting'|'closed'} */
@@ -492,44 +709,91 @@ class Net extends Emitter {
     this.relay = null;
     /**
      * What was ignored: `undecryptable` boxes, `replayed` (or reordered) and `unknown` (sender) signals,
-     * `malformed` messages, `stale` steps of a negotiation that had moved on; `reconnects` to a relay.
+     * `malformed` messages, `forged` node records, `stale` steps of a negotiation that had moved on, `dropped`
+     * messages that found no place; `reconnects` to a relay.
      */
     this.stats = env.stats;
   }
 
-  /** Round-trip time to the relay in milliseconds at the last ping, or null. @type {?number} */
-  get rtt() {
-    return this._link?.rtt ?? null;
+  /** The configs of the relays in use. @type {object[]} */
+  get relays() {
+    return [...this._links].map((link) => link._config);
   }
 
-  async _start() {
+  /** Round-trip time to the nearest relay in milliseconds at the last ping, or null. @type {?number} */
+  get rtt() {
+    const times = [...this._links].map((link) => link._rtt).filter((rtt) => rtt !== null);
+    return times.length ? Math.min(...times) : null;
+  }
+
+  /** With what was wrong with a list of relays: those that are remembered may do. */
+  async _start(failure) {
     this.id = await peerIdOf(this.#key);
+    await this.#recall();
+    if (!this.#relays.length) throw failure;
     this.#adopt(await this.#openAny());
-    globalThis.addEventListener?.('pagehide', this.#onPageHide);
+    this.#listen();
+    this.#fill();
+  }
+
+  /** Whatever tells that the page may have been away or elsewhere. */
+  #listen() {
+    const { signal } = this.#off;
+    const { document, navigator } = globalThis;
+    const listen = (target, types, handler) => types.forEach((type) => (
+      target?.addEventListener?.(type, handler, { signal })
+    ));
+    listen(globalThis, ['pagehide'], (event) => event.persisted || this.close());
+    listen(globalThis, ['online'], () => this._wake(true));
+    listen(navigator?.connection, ['change'], () => this._wake(true));
+    listen(globalThis, ['pageshow'], (event) => event.persisted && this._wake());
+    listen(document, ['visibilitychange', 'resume'], () => document.hidden || this._wake());
+  }
+
+  /** Looks at every session and channel at once, instead of when their timers next do. */
+  _wake(moved) {
+    if (this.status === 'closed') return;
+    for (const link of this._links) link._probe();
+    this.#tries = 0;
+    this.#fill(0);
+    for (const room of this._rooms.values()) room._wake(moved);
+  }
+
+  /** Relays that could be called now, those that failed last. One that told us of itself anew counts twice. */
+  #candidates() {
+    const busy = new Set([...this._links, ...this.#dialing].map((link) => link._config.nk));
+    return this.#relays.filter(({ config }) => !busy.has(config.nk)).sort((a, b) => a.fails - b.fails);
   }
 
   /** The first relay that opens wins. A relay that fails, or keeps us waiting, brings the next one in. */
   #openAny() {
+    const list = this.#candidates();
     const running = new Set();
     const failures = [];
-    let next = 0;
     return new Promise((resolve, reject) => {
       const start = () => {
-        if (next === this.#relays.length) return;
-        const link = new Link(this.#relays[next++], this._env);
+        const relay = list.shift();
+        if (!relay || this.status === 'closed') return;
+        const link = new Link(relay.config, this._env);
         running.add(link);
+        this.#dialing.add(link);
         const stagger = setTimeout(start, this._env.timing.stagger);
-        link.open(this.#key, this.id).finally(() => clearTimeout(stagger)).then(() => {
+        link._open(this.#key, this.id).finally(() => {
+          clearTimeout(stagger);
           running.delete(link);
-          next = this.#relays.length;
-          for (const loser of running) loser.close();
+          this.#dialing.delete(link);
+        }).then(() => {
+          relay.fails = 0;
+          list.length = 0;
+          for (const loser of running) loser._close();
           resolve(link);
         }, (error) => {
-          running.delete(link);
+          relay.fails += 1;
           failures.push(error);
           start();
           if (running.size > 0) return;
-          const none = new LumameshError('no-relay', 'no relay can be used', { errors: failures });
+          const each = failures.map(({ message }) => message).join('; ');
+          const none = new LumameshError('no-relay', `no relay can be used: ${each}`, { errors: failures });
           reject(failures.length === 1 ? error : none);
         });
       };
@@ -538,28 +802,49 @@ class Net extends Emitter {
   }
 
   #adopt(link) {
-    if (this.status === 'closed') return link.close();
-    this._link = link;
-    this.relay = link.config;
-    link.onmessage = (message) => this.#message(message);
-    link.ended.then((reason) => this.#lost(link, reason));
-    this.#setStatus('open');
-    for (const room of this._rooms.values()) room._enter();
+    if (this.status === 'closed') return link._close();
+    this._links.add(link);
+    link._seen = new Map(this._seen); // Whatever was heard before it began is a replay.
+    this.relay = this.relays[0];
+    link._onmessage = (message) => this.#message(message, link);
+    link._onGap = () => this._wake();
+    link._ended.then((reason) => this.#lost(link, reason));
+    if (this.status !== 'open') this.#setStatus('open');
+    this._emit('relays', this.relays);
+    for (const room of this._rooms.values()) room._enter(link);
+    link._request({ action: 'nodes' }).catch(ignore); // What comes is taken in by #message().
   }
 
-  async #lost(link, reason) {
-    if (this.status === 'closed' || this._link !== link) return;
-    this._link = null;
-    this.#setStatus('reconnecting', reason);
-    for (let pause = this._env.timing.retry; this.status === 'reconnecting'; pause *= 2) {
-      const wait = Math.min(pause, this._env.timing.retryMax) * (0.5 + Math.random() / 2);
+  #lost(link, reason) {
+    if (!this._links.delete(link) || this.status === 'closed') return;
+    for (const relay of this.#relays) if (relay.config.nk === link._config.nk) relay.fails += 1;
+    for (const room of this._rooms.values()) room._lost(link);
+    if (performance.now() - link._since > this._env.timing.stable) this.#tries = 0;
+    if (this._links.size) this.relay = this.relays[0];
+    else this.#setStatus('reconnecting', reason);
+    this._emit('relays', this.relays);
+    this.#fill();
+  }
+
+  /** Calls relays until there are as many as we want, with growing pauses, each of a length by chance. */
+  async #fill(first) {
+    const run = this.#run = {};
+    const { retry, retryMax, spareMax } = this._env.timing;
+    for (let wait = first; ; wait = undefined) {
+      const most = this._links.size ? spareMax : retryMax;
+      wait ??= Math.min(retry * 2 ** this.#tries, most) * (0.5 + Math.random() / 2);
+      clearTimeout(this.#timer);
       await new Promise((resolve) => { this.#timer = setTimeout(resolve, wait); });
+      const full = this._links.size >= this._env.links;
+      if (this.#run !== run || this.status === 'closed' || full || !this.#candidates().length) return;
+      this.#tries = Math.min(this.#tries + 1, 20);
       try {
-        const found = await this.#openAny();
-        this.stats.reconnects += 1;
-        return this.#adopt(found);
+        const link = await this.#openAny();
+        if (this._links.size >= this._env.links) return link._close();
+        if (this.status === 'reconnecting') this.stats.reconnects += 1;
+        this.#adopt(link);
       } catch (error) {
-        if (this.status === 'reconnecting') this.#setStatus('reconnecting', error);
+        if (this.status === 'reconnecting' && this.#run === run) this.#setStatus('reconnecting', error);
       }
     }
   }
@@ -569,46 +854,99 @@ class Net extends Emitter {
     this._emit('status', status, error);
   }
 
-  #message(message) {
-    if (message.action !== 'error') return this._rooms.get(message.room)?._message(message);
+  #message(message, link) {
+    if (message.action === 'nodes') return this.#learn(message.nodes, true);
+    if (message.action !== 'error') return this._rooms.get(message.room)?._message(message, link);
     const error = new LumameshError(String(message.code), `the relay says: ${message.message}`);
     // Somebody else with our key: two sessions would throw each other out for ever, so this one yields.
     if (error.code === 'replaced') this.#shut(error);
     // A signal to a peer that has just left is no news: its `peer-left` is on the way.
     else if (error.code !== 'no-such-peer') this._emit('error', error);
     // The relay waits for its pages to go before it ends; a session with another one is a moment away.
-    if (error.code === 'shutting-down') this._link?.close(error);
+    if (error.code === 'shutting-down') link._close(error);
+  }
+
+  /** Takes node records in, each as its node signed it: a newer one takes the place of an older. */
+  async #learn(nodes, save) {
+    if (!Array.isArray(nodes)) return;
+    for (const node of nodes.slice(0, MAX_RELAYS)) {
+      const found = await checkRecord(node ?? {}).catch(() => null);
+      if (!found) this.stats.forged += 1;
+      const old = this.#relays.find(({ seq, config }) => seq && config.nk === found?.config.nk);
+      if (!found?.serves || old?.seq >= found.seq) continue;
+      const told = this.#relays.filter((relay) => relay.seq && relay !== old);
+      told.push({ ...found, fails: old?.fails ?? 0 });
+      told.sort((a, b) => b.seq - a.seq);
+      this.#relays = [...this.#relays.filter(({ seq }) => !seq), ...told.slice(0, MAX_NODES)];
+    }
+    const told = this.#relays.filter(({ seq }) => seq).map(({ record, sig }) => ({ record, sig }));
+    try {
+      if (save) this._env.storage()?.setItem('lumamesh-nodes', JSON.stringify(told));
+    } catch { /* No place, or a frame that may not: then they are learnt again. */ }
+    if (save && this.status === 'open' && this._links.size < this._env.links) this.#fill();
+  }
+
+  async #recall() {
+    let nodes;
+    try {
+      nodes = JSON.parse(this._env.storage()?.getItem('lumamesh-nodes'));
+    } catch { /* as above */ }
+    await this.#learn(nodes);
   }
 
   /**
-   * Enters a room. Who knows the name and the secret is in it; a room need not be made. While the relay is
-   * out of reach this waits for it. Members that are there already are told by `peer` events: handlers
-   * attached in the task in which this promise resolves miss none. After a reconnection the room is entered
+   * Enters a room. Who knows the name and the secret is in it; a room need not be made. While no relay is in
+   * reach this waits for one. Members that are there already are told by `peer` events: handlers attached in
+   * the task in which this promise resolves miss none. After a reconnection, or sleep, the room is entered
    * again by itself.
    * @param {string} name not empty, without U+0000
-   * @param {{nick?: string, secret?: string}} [options] nick: shown to the members, at most about 700 bytes
+   * @param {object} [options]
+   * @param {string} [options.nick] shown to the members
+   * @param {string} [options.secret] who does not know it is in another room
+   * @param {*} [options.info] a JSON value shown to the members; nick and info together at most about 700 bytes
+   * @param {number} [options.maxPeers] links to other pages, at least 2; 32 unless told. In a room with more
+   *   members broadcasts are passed on, so that they reach everybody
+   * @param {number} [options.maxMessage] bytes in memory of messages that a peer may be sending at a time,
+   *   268,435,456 unless told; Blobs, which browsers keep elsewhere, may have sixteen times as many
+   * @param {AbortSignal} [options.signal] gives up
    * @returns {Promise<Room>}
-   * @throws {LumameshError} `bad-argument`, `already-joined`, `closed`, `timeout`, or what the relay says:
-   *   `room-full`, `too-many-rooms`, `rate-limited`
+   * @throws {LumameshError} `bad-argument`, `already-joined`, `closed`, `timeout`, `aborted`, or what the relay
+   *   says: `room-full`, `too-many-rooms`, `rate-limited`
    */
-  async joinRoom(name, { nick = '', secret = '' } = {}) {
+  joinRoom(name, { signal, ...options } = {}) {
+    let room;
+    let given;
+    const joined = this.#join(name, options, (made) => {
+      room = made;
+      if (given) room._end(given);
+    });
+    return abortable(joined, signal, (error) => {
+      given = error;
+      room?._end(error);
+    });
+  }
+
+  async #join(name, options, made) {
+    const { nick = '', secret = '', info: about, maxPeers = 32, maxMessage = 1 << 28 } = options;
     const strings = [name, nick, secret].every((text) => typeof text === 'string');
     if (!strings || name === '' || name.includes('\0')) {
       throw new LumameshError('bad-argument', 'name, nick and secret are strings, the name is not empty');
     }
+    if (!(maxPeers >= 2) || !(maxMessage > 0)) throw new LumameshError('bad-argument', 'maxPeers is 2 or more');
     const { id, keyBytes } = await deriveRoom(name, secret);
     const key = await crypto.subtle.importKey('raw', keyBytes, 'AES-GCM', false, ['encrypt', 'decrypt']);
-    const info = await seal(key, { nick }, `lumamesh-v1|info|${id}|${this.id}`);
-    if (info.length > 1024) throw new LumameshError('bad-argument', 'the nick is too long');
+    const info = await seal(key, { nick, info: about }, `lumamesh-v1|info|${id}|${this.id}`);
+    if (info.length > 1024) throw new LumameshError('bad-argument', 'nick and info are too long');
     if (this.status === 'closed') throw new LumameshError('closed', 'the net is closed');
     if (this._rooms.has(id)) throw new LumameshError('already-joined', 'this net is in that room already');
-    const room = new Room(this, { id, key, info, name, nick });
+    const room = new Room(this, { id, key, info, name, nick, maxPeers, maxMessage });
     this._rooms.set(id, room);
+    made(room);
     await room._first();
     return room;
   }
 
-  /** Leaves every room, closes every channel and the session with the relay, for good. */
+  /** Leaves every room, closes every channel and the sessions with relays, for good. */
   close() {
     this.#shut(new LumameshError('closed', 'the net is closed'));
     for (const room of [...this._rooms.values()]) room._end();
@@ -618,200 +956,399 @@ class Net extends Emitter {
   #shut(reason) {
     if (this.status === 'closed') return;
     clearTimeout(this.#timer);
-    globalThis.removeEventListener?.('pagehide', this.#onPageHide);
+    this.#off.abort();
     this.#setStatus('closed', reason);
-    this._link?.close(reason);
-    this._link = null;
+    for (const link of [...this._links, ...this.#dialing]) link._close(reason);
+    this._links.clear();
   }
 }
 
 /**
- * Connects to the first usable relay of a list. They are tried in order, the next one joining in when one
- * fails or is slow. Later the net finds a relay again by itself, with growing pauses, when it loses its own.
+ * Connects to relays. They are tried in order, the next one joining in when one fails or is slow, until two
+ * are found (or as many as there are); this resolves with the first. Later the net finds relays again by
+ * itself, with growing pauses, when it loses one, also those that relays told it of.
  * @param {object} options
- * @param {Array<object|string>} options.relays configs or blobs
- * @param {Function} [options.RTCPeerConnection] the constructor to use, for pages that wrap it and for tests
+ * @param {string|object|Array<string|object>} options.relays blobs, configs, or addresses of relay lists: a
+ *   JSON array or one blob a line, at most 64 kB
+ * @param {AbortSignal} [options.signal] gives up connecting
+ * @param {number} [options.links] sessions with relays to keep, 2 unless told
+ * @param {RTCConfiguration} [options.rtc] for connections with peers; its iceServers are used besides the
+ *   relays' own
+ * @param {Function} [options.RTCPeerConnection] the constructor to use, for pages that wrap it and outside
+ *   browsers
+ * @param {Function} [options.fetch] used for relay lists and DNS
+ * @param {?Storage} [options.storage] remembers relays, localStorage unless told; null: nothing is kept
+ * @param {?string} [options.dns] DNS over HTTPS (JSON) that looks up names of relays; null: none
  * @param {object} [options.timing] replaces waiting times, in milliseconds, for tests
  * @returns {Promise<Net>}
- * @throws {LumameshError} `bad-argument`, `bad-config`, `unsupported`; with one relay what was wrong with it
- *   (`timeout`, `bad-signature`, …), with several `no-relay`, whose `errors` has the error of each
+ * @throws {LumameshError} `bad-argument`, `bad-config`, `no-webrtc`, `insecure-context`, `unsupported`,
+ *   `aborted`; with one relay what was wrong with it (`relay-unreachable`, `bad-signature`, …), with several
+ *   `no-relay`, whose `errors` has the error of each
  */
-export async function connect({ relays, RTCPeerConnection = globalThis.RTCPeerConnection, timing } = {}) {
-  if (!Array.isArray(relays) || !relays.length) throw new LumameshError('bad-argument', 'relays is a list');
-  const toConfig = (relay) => (typeof relay === 'string' ? decodeRelayConfig(relay) : checkConfig(relay));
-  const configs = relays.map(toConfig);
-  if (!RTCPeerConnection) throw new LumameshError('unsupported', 'there is no WebRTC here');
-  if (!globalThis.crypto?.subtle) throw new LumameshError('unsupported', 'no WebCrypto: is the page secure?');
-  const stats = { undecryptable: 0, replayed: 0, unknown: 0, malformed: 0, stale: 0, reconnects: 0 };
-  const net = new Net(configs, { RTCPeerConnection, stats, timing: { ...TIMING, ...timing } });
-  await net._start();
-  return net;
+export function connect({ signal, ...options } = {}) {
+  let net;
+  const connected = (async () => {
+    const {
+      relays, RTCPeerConnection = globalThis.RTCPeerConnection, fetch = globalThis.fetch?.bind(globalThis),
+      links = 2, rtc = {}, timing, dns = 'https://cloudflare-dns.com/dns-query',
+    } = options;
+    const list = [relays ?? []].flat();
+    if (!list.length) throw new LumameshError('bad-argument', 'relays is empty');
+    const stats = Object.fromEntries(
+      ['undecryptable', 'replayed', 'unknown', 'malformed', 'forged', 'stale', 'dropped', 'reconnects']
+        .map((name) => [name, 0]));
+    const storage = () => ('storage' in options ? options.storage : globalThis.localStorage);
+    const env = { RTCPeerConnection, fetch, links, rtc, dns, storage, stats, timing: { ...TIMING, ...timing } };
+    const isUrl = (relay) => typeof relay === 'string' && !relay.startsWith('lm1.');
+    const configs = list.map((relay) => (isUrl(relay) ? relay : toConfig(relay)));
+    if (!RTCPeerConnection) throw new LumameshError('no-webrtc', 'there is no WebRTC here');
+    if (!globalThis.crypto?.subtle) throw new LumameshError('insecure-context', 'no WebCrypto here');
+    const fetched = await Promise.allSettled(
+      configs.map((relay) => (isUrl(relay) ? fetchRelays(env, relay) : relay)));
+    net = new Net(fetched.flatMap(({ value }) => value ?? []), env);
+    await net._start(fetched.find(({ reason }) => reason)?.reason);
+    return net;
+  })();
+  return abortable(connected, signal, () => net?.close());
 }
 
-// ---- Room: members, as the relay lists them, and the peers we have with them --------------------
+// ---- Room: members, as the relays list them, and the peers we have with them --------------------
+
+/** Where a member stands on one of the rings on which neighbours are linked (FNV-1a, stirred). */
+function placeOf(ring, id) {
+  let hash = 2166136261;
+  for (const char of ring + id) hash = Math.imul(hash ^ char.charCodeAt(0), 16777619);
+  hash = Math.imul(hash ^ (hash >>> 15), 2246822519);
+  return (hash ^ (hash >>> 13)) >>> 0;
+}
+
+/**
+ * With whom a member is linked: with everybody if that is not too many, otherwise with both neighbours on each
+ * of `most / 2` rings, on which all stand in orders that have nothing to do with each other. So both ends of a
+ * link agree on it, one ring alone would connect all, any two members are a few steps apart, and somebody who
+ * comes or goes moves two links a ring.
+ * @param {string} self
+ * @param {Iterable<string>} others
+ * @param {number} most
+ * @returns {Set<string>} at most `most` of the others
+ */
+export function chooseLinks(self, others, most) {
+  const all = [...others];
+  if (all.length <= most) return new Set(all);
+  const chosen = new Set();
+  for (let ring = 0; ring < Math.floor(most / 2); ring += 1) {
+    const own = placeOf(ring, self);
+    // How far it is up the ring to each of them; down it is the rest of the way.
+    const steps = all.map((id) => [(placeOf(ring, id) - own) >>> 0, id]).sort(([a], [b]) => a - b);
+    chosen.add(steps[0][1]).add(steps.at(-1)[1]);
+  }
+  return chosen;
+}
 
 /**
  * A room. Events: `peer` (peer) when a member was found, before its channel opens; `leave` (peer) when it is
- * gone, exactly once for each `peer`, whether or not the channel ever opened; `error` (LumameshError):
- * `peer-unreachable`, or the relay refused the room after a reconnection (it is tried again).
+ * gone, exactly once for each `peer`, whether or not the channel ever opened; `data` (value, peer) for each
+ * message of any of them; `error` (LumameshError): `peer-unreachable`, `undecryptable`, or the relay refused
+ * the room after a reconnection (it is tried again).
  *
- * A member is gone when its channel ends, or when the relay says so before there is an open channel. With an
- * open one whose connection lives the relay's word does not count: the end is the channel's own. A member
- * that the relay still lists after its channel broke is sought quietly: it gets a new `peer` event when a new
- * channel is open.
+ * A member is gone when its channel ends, or when no relay lists it before there is an open channel. With an
+ * open one whose connection lives a relay's word does not count: the end is the channel's own. A member that
+ * is still listed after its channel broke is sought quietly: it gets a new `peer` event when a new channel is
+ * open.
  */
 class Room extends Emitter {
   #info;
   #key;
-  #members = new Map(); // id → nick, everyone the relay lists and whose info we can read
-  #listed = new Set(); // ids heard of since we last entered
+  #members = new Map(); // id → { nick, info, before, links }: everyone that a relay lists and we can read
+  #unreadable = new Set();
   #peers = new Map();
   #entered;
+  #refused = new Map(); // link → what it said to our first entry
   #open; // lets the queue run
-  #queue = new Promise((resolve) => { this.#open = resolve; }); // what the relay says, one after the other
+  #queue = new Promise((resolve) => { this.#open = resolve; }); // what relays say, one after the other
+  #waiting = 0; // in the queue
   #outbox = Promise.resolve(); // what we signal, in the order of its counters
-  #turn = null;
-  #turnUntil = 0;
-  #timer;
+  #turn = new Map(); // link → promise of a server
+  #heard = new Map(); // origin → { top, numbers }: broadcasts that were passed on to us
+  #wanted = new Set();
+  #timers = {};
 
-  constructor(net, { id, key, info, name, nick }) {
+  constructor(net, { id, key, info, name, nick, maxPeers, maxMessage }) {
     super();
     this._net = net;
-    /** 64 hex digits: what the relay knows the room by. @type {string} */
+    this._maxMessage = maxMessage;
+    /** 64 hex digits: what relays know the room by. @type {string} */
     this.id = id;
     /** As given to joinRoom(). @type {string} */
     this.name = name;
     /** What the other members see. @type {string} */
     this.nick = nick;
+    /** Links to other pages at most, as far as they are ours to choose. @type {number} */
+    this.maxPeers = maxPeers;
     /** Whether the room was left. @type {boolean} */
     this.left = false;
+    /** Answers requests of peers that have no `onrequest` of their own. @type {?function(*, Peer): *} */
+    this.onrequest = null;
     this.#key = key;
     this.#info = info;
   }
 
-  /** The members found so far, also those whose channel is not open yet. @type {Peer[]} */
+  /** The members found so far, also those without an open channel. @type {Peer[]} */
   get peers() {
     return [...this.#peers.values()].filter((peer) => peer._announced);
   }
 
   /**
-   * Sends a JSON value to every peer whose channel is open and takes it.
-   * @param {*} value
-   * @returns {number} how many that were
+   * Sends a value to everybody: over the channels that are open, and in a room of more than `maxPeers` from
+   * there on to all others, each of whom hears it once.
+   * @param {*} value as for peer.send()
+   * @param {{reliable?: boolean}} [options]
+   * @returns {number} to how many peers it went directly
    * @throws {LumameshError} `bad-argument`, `too-large`
    */
-  broadcast(value) {
-    const text = toText(value);
-    return this.peers.filter((peer) => {
+  broadcast(value, options) {
+    const packed = pack(value);
+    const { _net } = this;
+    return this.#spread(packed, this.#large && { f: _net.id, n: (_net._floods += 1) }, options);
+  }
+
+  /** Some members are reached over others only. */
+  get #large() {
+    return this.#members.size > this.maxPeers;
+  }
+
+  #spread(packed, meta, options, except) {
+    return [...this.#peers.values()].filter((peer) => {
+      if (peer === except || peer.state !== 'open') return false;
       try {
-        peer._write(text);
+        peer._post(packed, meta || 0, options);
         return true;
-      } catch {
+      } catch (error) {
+        if (error.code === 'too-large') throw error;
         return false;
       }
     }).length;
   }
 
+  /** A broadcast that a peer made or passes on: heard and passed on the first time it comes. */
+  _flood(from, { f: origin, n }, value, options) {
+    const { stats, id } = this._net;
+    if (typeof origin !== 'string' || !Number.isSafeInteger(n) || n < 0) {
+      stats.malformed += 1;
+      return;
+    }
+    if (origin === id) return;
+    const heard = this.#heard.get(origin) ?? { top: -1, numbers: new Set() };
+    const { top, numbers } = heard;
+    if (numbers.has(n) || n <= top - WINDOW) return;
+    numbers.add(n);
+    heard.top = Math.max(top, n);
+    if (numbers.size > WINDOW) for (const old of numbers) if (old <= heard.top - WINDOW) numbers.delete(old);
+    remember(this.#heard, origin, heard, MAX_MEMBERS);
+    this.#spread(pack(value), { f: origin, n }, options, from);
+    const peer = this.#peers.get(origin);
+    if (peer?._announced) peer._data(value);
+    else this._emit('data', value, { id: origin, nick: this.#members.get(origin)?.nick ?? '' });
+  }
+
   /**
-   * Leaves the room: every peer of it closes at once. Resolves when the relay knows, or cannot be told.
+   * Leaves the room: every peer of it closes at once. Resolves when the relays know, or cannot be told.
    */
   async leave() {
     if (this.left) return;
     this._end();
-    await this._net._link?.request({ action: 'leave', room: this.id }).catch(() => {});
+    await Promise.all([...this._net._links].map((link) => (
+      link._request({ action: 'leave', room: this.id }).catch(ignore)
+    )));
   }
 
   _end(reason = new LumameshError('closed', 'the room was left')) {
+    if (this.left) return;
     this.left = true;
-    clearTimeout(this.#timer);
+    for (const timer of Object.values(this.#timers)) clearTimeout(timer);
     this.#entered?.reject(reason);
     this._net._rooms.delete(this.id);
     for (const peer of [...this.#peers.values()]) peer._end();
   }
 
+  #after(name, ms, step) {
+    clearTimeout(this.#timers[name]);
+    this.#timers[name] = this.left ? 0 : setTimeout(step, ms);
+  }
+
   /** The first entry. The queue starts a task later, so that the caller has its handlers in place. */
   async _first() {
+    const { _links, _env } = this._net;
     const entered = new Promise((resolve, reject) => { this.#entered = { resolve, reject }; });
-    const late = () => this._end(new LumameshError('timeout', 'no relay let us in'));
-    this.#timer = setTimeout(late, this._net._env.timing.join);
-    if (this._net._link) this._enter();
+    this.#after('join', _env.timing.join, () => (
+      this._end(new LumameshError('timeout', 'no relay let us in'))
+    ));
+    for (const link of _links) this._enter(link);
     await entered;
     this.#entered = null;
-    clearTimeout(this.#timer);
+    clearTimeout(this.#timers.join);
     setTimeout(this.#open);
   }
 
-  /** Enters on the net's present link. */
-  async _enter() {
-    const link = this._net._link;
-    this.#queue = this.#queue.then(() => this.#listed.clear()); // after all that the last link had to say
+  /** Enters on a link, for the first time or again. */
+  async _enter(link) {
+    const { _links, _env } = this._net;
+    link._listing.set(this.id, new Set());
     this.#askTurn(link);
     try {
-      await link.request({ action: 'join', room: this.id, info: this.#info });
+      await link._request({ action: 'join', room: this.id, info: this.#info });
+      if (this.left) return void link._send({ action: 'leave', room: this.id });
       this.#entered?.resolve();
+      for (const peer of this.#peers.values()) peer._reachable();
     } catch (error) {
-      // Where the link has gone, the next one enters.
-      if (this.left || this._net._link !== link || error.code === 'relay-unavailable') return;
-      if (this.#entered) return this._end(error);
-      this._emit('error', error);
-      this.#timer = setTimeout(() => this._net._link === link && this._enter(), this._net._env.timing.rejoin);
+      // Where the link has gone, others enter.
+      if (this.left || !_links.has(link) || error.code === 'relay-lost') return;
+      this.#refused.set(link, error);
+      if (this.#entered && [..._links].every((each) => this.#refused.has(each))) return this._end(error);
+      if (!this.#entered) this._emit('error', error);
+      this.#after('rejoin', _env.timing.rejoin, () => {
+        for (const each of _links) if (this.#refused.delete(each)) this._enter(each);
+      });
     }
+  }
+
+  /** A link has gone. Whom it listed stays a member until another link, or its successor, says who is there. */
+  _lost(link) {
+    this.#turn.delete(link);
+    this.#refused.delete(link);
+    for (const member of this.#members.values()) member.links.delete(link);
   }
 
   #askTurn(link) {
-    if (!link?.welcome.turn) return;
+    if (!link._welcome.turn) return;
     const take = ({ urls, username, credential, ttl }) => {
-      this.#turnUntil = Date.now() + ttl * 500; // Half of the ttl, which is in seconds.
-      return { urls, username, credential };
+      const list = [urls].flat();
+      const good = list.length < 9 && [username, credential].every((text) => typeof text === 'string');
+      if (!good || !list.every(matches(/^turns?:[\w.:[\]-]{1,260}(\?transport=(udp|tcp))?$/))) throw new Error();
+      // Half of the ttl, which is in seconds.
+      const half = Math.min(Math.max(ttl, 60), 86_400) * 500;
+      this.#after('turn', half || 3_600_000, () => this.#renewTurn());
+      return { urls: list, username, credential };
     };
-    this.#turnUntil = Infinity;
-    this.#turn = link.request({ action: 'turn', room: this.id }).then(take).catch(() => null);
+    this.#turn.set(link, link._request({ action: 'turn', room: this.id }).then(take).catch(ignore));
   }
 
-  /** The relay answers as a STUN server for everybody, and as a TURN server where it says so. */
+  /** New credentials for all: those who talk over the relay have to move to an allocation made with them. */
+  async #renewTurn() {
+    for (const link of this._net._links) this.#askTurn(link);
+    const iceServers = await this._iceServers();
+    for (const peer of this.#peers.values()) peer._renew(iceServers);
+  }
+
+  /** Relays answer as STUN servers for everybody, and as TURN servers where they say so. */
   async _iceServers() {
-    if (Date.now() > this.#turnUntil) this.#askTurn(this._net._link);
-    const { host, ip, ip6, port } = this._net.relay;
-    return [{ urls: `stun:${ip ?? host ?? `[${ip6}]`}:${port}` }, await this.#turn].filter(Boolean);
-  }
-
-  _message(message) {
-    this.#queue = this.#queue.then(() => this.left || this.#handle(message)).catch(() => {
-      this._net.stats.malformed += 1;
+    const { relay, relays, _env } = this._net;
+    const stun = (relays.length ? relays : [relay]).map((config) => {
+      const address = addressesOf(config)[0] ?? config.host;
+      return { urls: `stun:${address.includes(':') ? `[${address}]` : address}:${config.port}` };
     });
+    const turn = await Promise.all(this.#turn.values());
+    return [...stun, ...turn.filter(Boolean), ...(_env.rtc.iceServers ?? [])];
   }
 
-  async #handle({ action, peers, peer, id, more, from, data }) {
-    if (action === 'joined') {
-      for (const member of peers) await this.#member(member, true);
-      if (more) return;
-      for (const known of [...this.#members.keys()]) if (!this.#listed.has(known)) this.#gone(known);
-    } else if (action === 'peer-joined') {
-      await this.#member(peer, false);
-    } else if (action === 'peer-left') {
-      this.#gone(id);
-    } else if (action === 'signal') {
-      await this.#signal(from, data);
-    }
+  _wake(moved) {
+    for (const peer of this.#peers.values()) peer._wake(moved);
   }
 
-  /** A member that the relay names. The newcomer makes the offer, so we do if it was here before us. */
-  async #member({ id, info }, before) {
-    if (typeof id !== 'string' || id === this._net.id) return;
-    let nick;
-    try {
-      ({ nick } = await unseal(this.#key, info, `lumamesh-v1|info|${this.id}|${id}`));
-    } catch {
-      this._net.stats.undecryptable += 1;
+  _message(message, link) {
+    if (this.#waiting >= MAX_WAITING) {
+      this._net.stats.dropped += 1;
       return;
     }
-    if (this.left) return;
-    this.#listed.add(id);
-    this.#members.set(id, typeof nick === 'string' ? nick : '');
+    this.#waiting += 1;
+    const handle = () => this.left || this.#handle(message, link);
+    this.#queue = this.#queue.then(handle).catch(() => {
+      this._net.stats.malformed += 1;
+    }).then(() => { this.#waiting -= 1; });
+  }
+
+  async #handle({ action, peers, peer, id, more, from, data }, link) {
+    const listing = link._listing.get(this.id);
+    if (action === 'joined') {
+      for (const member of peers) await this.#member(member, true, link);
+      if (more) return;
+      for (const [known, { links }] of [...this.#members]) {
+        if (listing && !listing.has(known)) links.delete(link);
+        if (!links.size) this.#gone(known, true);
+      }
+      link._listing.delete(this.id);
+    } else if (action === 'peer-joined') {
+      await this.#member(peer, false, link);
+    } else if (action === 'peer-left') {
+      listing?.delete(id);
+      const member = this.#members.get(id);
+      member?.links.delete(link);
+      if (member && !member.links.size) this.#gone(id);
+    } else if (action === 'signal') {
+      await this.#signal(from, data, link);
+    }
+  }
+
+  /** A member that a relay names. The newcomer makes the offer, so we do if it was here before us. */
+  async #member({ id, info }, before, link) {
+    if (typeof id !== 'string' || id === this._net.id) return;
+    const { stats } = this._net;
+    const links = this.#members.get(id)?.links ?? new Set();
+    let about;
+    try {
+      about = await unseal(this.#key, info, `lumamesh-v1|info|${this.id}|${id}`);
+    } catch {
+      stats.undecryptable += 1;
+      if (this.#unreadable.has(id) || this.#unreadable.size >= MAX_INCOMING) return;
+      this.#unreadable.add(id);
+      this._emit('error', new LumameshError('undecryptable', `the member ${id} cannot be read`, { id }));
+      return;
+    }
+    // A link that has ended meanwhile vouches for nobody.
+    if (this.left || !this._net._links.has(link)) return;
+    if (this.#members.size >= MAX_MEMBERS && !this.#members.has(id)) {
+      stats.dropped += 1;
+      return;
+    }
+    link._listing.get(this.id)?.add(id);
+    links.add(link);
+    const nick = typeof about.nick === 'string' ? about.nick : '';
+    this.#members.set(id, { nick, info: about.info, before, links });
     const known = this.#peers.get(id);
     const peer = known ?? this.#addPeer(id, true);
-    if (known) known.nick = this.#members.get(id);
-    if (peer.state === 'connecting') peer._begin(before);
+    Object.assign(peer, { nick, info: about.info });
+    peer._reachable();
+    if (this.#large) return this.#after('choose', this._net._env.timing.choose, () => this.#choose());
+    this.#wanted.add(id);
+    // Another relay that lists it too is no news; one that lists it again after none did begins anew.
+    const anew = peer.state === 'connecting' && links.size === 1;
+    if (peer.state === 'far' || anew) peer._begin(before);
+  }
+
+  /** Makes the links that we want and, when all those are open, ends those that nobody wants. */
+  #choose() {
+    this.#wanted = chooseLinks(this._net.id, this.#members.keys(), this.maxPeers);
+    let settled = true;
+    for (const peer of [...this.#peers.values()]) {
+      if (this._wants(peer.id)) {
+        if (peer.state === 'far') peer._begin(this.#members.get(peer.id)?.before);
+        settled &&= peer.state === 'open';
+      }
+    }
+    this._settled = settled;
+    if (settled) for (const peer of [...this.#peers.values()]) if (!this._wants(peer.id)) peer._unlink();
+    if (this.#large || !settled) {
+      this.#after('choose', this._net._env.timing.unlink, () => this.#choose());
+    }
+  }
+
+  _wants(id) {
+    return this.#wanted.has(id);
+  }
+
+  /** Whether one more connection may be made at the wish of another page. */
+  _hasRoom() {
+    return [...this.#peers.values()].filter(({ state }) => state !== 'far').length < this.maxPeers * 2 + 8;
   }
 
   #addPeer(id, announced) {
@@ -821,13 +1358,14 @@ class Room extends Emitter {
     return peer;
   }
 
-  #gone(id) {
+  #gone(id, later) {
     this.#members.delete(id);
-    this.#listed.delete(id);
-    this.#peers.get(id)?._unlisted();
+    this.#unreadable.delete(id);
+    this.#peers.get(id)?._unlisted(later);
+    this.#after('choose', this._net._env.timing.choose, () => this.#choose());
   }
 
-  async #signal(from, data) {
+  async #signal(from, data, link) {
     const { stats, _seen, id } = this._net;
     if (!this.#members.has(from)) {
       stats.unknown += 1;
@@ -841,12 +1379,21 @@ class Room extends Emitter {
       return;
     }
     const pair = `${this.id}|${from}`;
-    if (!Number.isSafeInteger(signal.n) || signal.n <= (_seen.get(pair) ?? -1)) {
-      stats.replayed += 1;
-      return;
+    const { n } = signal;
+    const last = _seen.get(pair) ?? -1;
+    // Each relay that both have in common brings every signal: the first copy counts, the others are no replays.
+    const fresh = Number.isSafeInteger(n) && n > (link._seen.get(pair) ?? -1);
+    if (fresh) remember(link._seen, pair, n);
+    if (!fresh || n < 0) stats.replayed += 1;
+    else if (n > last) {
+      remember(_seen, pair, n);
+      if (!this.left) (this.#peers.get(from) ?? this.#addPeer(from, false))._signal(signal);
     }
-    _seen.set(pair, signal.n);
-    if (!this.left) (this.#peers.get(from) ?? this.#addPeer(from, false))._signal(signal);
+  }
+
+  /** Whether a signal to that member has a way to go. */
+  _reaches(id) {
+    return !this.left && Boolean(this.#members.get(id)?.links.size);
   }
 
   _send(to, signal) {
@@ -854,9 +1401,11 @@ class Room extends Emitter {
     const pair = `${this.id}|${to}`;
     this.#outbox = this.#outbox.then(async () => {
       const n = _sent.get(pair) ?? 0;
-      _sent.set(pair, n + 1);
+      remember(_sent, pair, n + 1);
       const data = await seal(this.#key, { ...signal, n }, `lumamesh-v1|signal|${this.id}|${id}|${to}`);
-      this._net._link?.send({ action: 'signal', room: this.id, to, data });
+      for (const link of this.#members.get(to)?.links ?? []) {
+        link._send({ action: 'signal', room: this.id, to, data });
+      }
     });
   }
 
@@ -865,12 +1414,15 @@ class Room extends Emitter {
   }
 
   /**
-   * A peer closed. If the relay still lists it, a successor follows, which the page hears of once it is open.
+   * A peer closed. If a relay still lists it, a successor follows, which the page hears of once it is open.
    */
   _ended(peer) {
     this.#peers.delete(peer.id);
     if (peer._announced) this._emit('leave', peer);
-    if (this._lists(peer.id) && !this.#peers.has(peer.id)) this.#addPeer(peer.id, false)._begin(false);
+    if (this._lists(peer.id) && !this.#peers.has(peer.id)) {
+      const next = this.#addPeer(peer.id, this.#large);
+      if (this._wants(peer.id)) next._begin(false);
+    }
     return this.#peers.get(peer.id);
   }
 }
@@ -878,10 +1430,42 @@ class Room extends Emitter {
 // ---- Peer: one connection with one member -------------------------------------------------------
 
 /**
- * A frame is a JSON text whose first character says what follows: `.` the (last) piece of a message, `+` a
- * piece with more to come, `?` a ping and `!` its echo. The channel is ordered, so pieces need no numbers.
+ * Two channels that both ends make by agreement: 0 is reliable and ordered, 1 unreliable and unordered. A text
+ * frame is a JSON array whose first element says what it is:
+ *
+ *     m, meta, value                        a value that fits one frame
+ *     h, id, size, type, meta, mime, name   one that does not: what follows in binary frames
+ *     x, id / n, id                         its sender gives it up / its receiver does not want it
+ *     p, token / o, token                   ping / its echo
+ *     s, signal                             a description or candidate, for changes of an open connection
+ *     u                                     this link is of no more use to me; end it if it is of none to you
+ *
+ * meta is 0 for a message; {q: token} makes it a request, {a: token} its answer ({e: text}: an error), and
+ * {f: origin, n: number} a broadcast to be passed on. A binary frame of channel 0 is the id (4 bytes) and a
+ * piece, one of channel 1 the type (1 byte) and a whole value.
  */
-function toText(value) {
+const TYPES = [
+  'JSON', 'Blob', 'ArrayBuffer', 'Uint8Array', 'Int8Array', 'Uint8ClampedArray', 'Uint16Array', 'Int16Array',
+  'Uint32Array', 'Int32Array', 'Float32Array', 'Float64Array', 'BigInt64Array', 'BigUint64Array', 'DataView',
+];
+
+/** The binary value of a type that the page is given. */
+const fromBytes = (type, bytes) => (
+  type === 2 ? bytes.buffer : new globalThis[TYPES[type]](bytes.buffer)
+);
+
+/**
+ * A value as it is sent: its JSON text, or type and bytes (or Blob).
+ * @throws {LumameshError} `bad-argument`
+ */
+function pack(value) {
+  const isBlob = value instanceof Blob;
+  if (isBlob || value instanceof ArrayBuffer || ArrayBuffer.isView(value)) {
+    const { buffer = value, byteOffset = 0, byteLength } = value;
+    // Subclasses, such as Buffer in Node.js, go as what they are made of.
+    const type = isBlob ? 1 : TYPES.findIndex((name, i) => i > 1 && value instanceof globalThis[name]);
+    return { type, source: isBlob ? value : new Uint8Array(buffer, byteOffset, byteLength) };
+  }
   let text;
   try {
     text = JSON.stringify(value);
@@ -889,31 +1473,62 @@ function toText(value) {
     throw new LumameshError('bad-argument', 'not a JSON value', { cause });
   }
   if (text === undefined) throw new LumameshError('bad-argument', 'not a JSON value');
-  if (text.length > MAX_MESSAGE) throw new LumameshError('too-large', `more than ${MAX_MESSAGE} characters`);
-  return text;
+  return { type: 0, text };
 }
 
-/** The session id in an SDP's origin line (RFC 8829 section 5.2.1): another one means another connection. */
-const originOf = (sdp) => /^o=\S+ (\S+)/m.exec(sdp ?? '')?.[1];
+/** The frames of a long value. */
+async function* cut(id, head, source) {
+  yield head;
+  const size = source.size ?? source.length;
+  const piece = FRAME - 4;
+  for (let at = 0; at < size; at += BLOCK) {
+    const block = source.size === undefined
+      ? source.subarray(at, at + BLOCK) : new Uint8Array(await source.slice(at, at + BLOCK).arrayBuffer());
+    for (let from = 0; from < block.length; from += piece) {
+      const part = block.subarray(from, from + piece);
+      const frame = new Uint8Array(4 + part.length);
+      new DataView(frame.buffer).setUint32(0, id);
+      frame.set(part, 4);
+      yield frame;
+    }
+  }
+}
+
+/** The certificate and session in an SDP (RFC 8829 section 5.2.1): others mean another connection. */
+const originOf = (sdp) => sdp && /^o=\S+ (\S+)/m.exec(sdp)?.[1] + /^a=fingerprint:(.*)/m.exec(sdp)?.[1];
 
 /**
- * Another member of the room. Events: `open` once, when messages can be sent; `data` (value) for each
- * message, in the order of sending; `close` once, at the end, also if it never opened; `path` (path) when the
- * path is known or changed.
+ * Another member of the room. Events: `open` when messages can be sent (once, or in a room of more than
+ * `maxPeers` each time a link is made); `data` (value) for each message: JSON values in the order of sending,
+ * binary ones when they are complete; `progress` ({received, total, name}) while a binary one comes in;
+ * `stream` (MediaStream, track); `close` once, at the end, also if it never opened; `path` (path) when the path
+ * is known or changed; `state` (state).
  */
 class Peer extends Emitter {
   #pc = null;
   #channel = null;
+  #fast = null; // the unreliable channel
   #work = Promise.resolve(); // steps of the negotiation, one after the other
+  #steps = 0; // of them that wait
   #attempts = 0;
   #timer;
   #ignored = false; // perfect negotiation: the last offer was ignored, so its candidates fail
-  #pieces = [];
-  #size = 0;
-  #pings = new Map(); // token → { sent, resolve, reject, timer }
-  #token = 0;
+  #inBand = false; // signals go over the channel
+  #lastOffer; // of theirs that we took
+  #due = false; // an ICE restart that waits for a relay
+  #lanes = [[], []]; // what waits to be sent: JSON values in their order, and binary ones
+  #queued = 0; // characters of JSON among that
+  #pumping = false;
+  #wake = ignore; // the pump, when the channel has taken enough
+  #messages = 0; // the id of the last long message
+  #incoming = new Map(); // id → what has come of it
+  #replies = new Replies();
+  #answering = 0;
+  #streams = new Set();
+  #pinned = false; // the page asked for this link
+  #leaving = false;
 
-  constructor(room, id, nick, announced) {
+  constructor(room, id, { nick = '', info } = {}, announced) {
     super();
     this._room = room;
     this._announced = announced;
@@ -921,19 +1536,68 @@ class Peer extends Emitter {
     this.id = id;
     /** What that page calls itself: text from a stranger. @type {string} */
     this.nick = nick;
-    /** @type {'connecting'|'open'|'closed'} */
-    this.state = 'connecting';
+    /** What that page gave joinRoom() as `info`: a value from a stranger. @type {*} */
+    this.info = info;
+    /**
+     * `far`: in a large room, reached by broadcasts only (see open()).
+     * @type {'far'|'connecting'|'open'|'closed'}
+     */
+    this.state = 'far';
     /** From page to page or over a TURN relay; null while unknown. @type {?('direct'|'relay')} */
     this.path = null;
+    /** Answers requests: what it returns (or its promise brings) is the answer. @type {?function(*, Peer): *} */
+    this.onrequest = null;
+  }
+
+  get #env() {
+    return this._room._net._env;
+  }
+
+  get #stats() {
+    return this._room._net.stats;
+  }
+
+  #setState(state) {
+    if (this.state === state) return;
+    this.state = state;
+    this._emit('state', state);
   }
 
   /**
-   * Sends any JSON value. Long ones are cut in pieces and arrive whole.
+   * Sends a value: JSON, ArrayBuffer, typed array, DataView or Blob, of any size. Bytes must not be changed
+   * until the promise resolves.
    * @param {*} value
-   * @throws {LumameshError} `not-open`, `bad-argument`, `too-large`, or `queue-full`: the peer reads slowly
+   * @param {object} [options]
+   * @param {boolean} [options.reliable] false: may be lost or overtaken, at most 16,000 characters or bytes; for
+   *   what is sent anew many times a second
+   * @param {function(number, number): void} [options.progress] bytes sent, bytes in all
+   * @param {AbortSignal} [options.signal] gives up, also in the middle
+   * @returns {Promise<boolean>} when the value is on its way; false: an unreliable one that found no place. May
+   *   be left alone. Rejects with `closed`, `aborted`, `unreadable`, or `too-large`: the peer does not want it
+   * @throws {LumameshError} at once: `not-open`, `bad-argument`, `too-large`, or `queue-full`: the peer reads
+   *   slowly
    */
-  send(value) {
-    this._write(toText(value));
+  send(value, options) {
+    return this._post(pack(value), 0, options);
+  }
+
+  /**
+   * Asks the peer, whose `onrequest` (or whose room's) answers.
+   * @param {*} value as for send()
+   * @param {{timeout?: number, signal?: AbortSignal}} [options] timeout: milliseconds, 10,000 unless told
+   * @returns {Promise<*>}
+   * @throws {LumameshError} as send(), `timeout`, `request-failed`: what the peer says went wrong
+   */
+  async request(value, { timeout = this.#env.timing.request, signal } = {}) {
+    const packed = pack(value);
+    this.#checkOpen();
+    const [q, answer] = this.#replies._expect(timeout, 'a request');
+    try {
+      this._post(packed, { q }, { signal }).catch((error) => this.#replies._settle(q, error));
+    } catch (error) {
+      this.#replies._settle(q, error);
+    }
+    return abortable(answer, signal, (error) => this.#replies._settle(q, error));
   }
 
   /**
@@ -941,85 +1605,312 @@ class Peer extends Emitter {
    * @returns {Promise<number>} milliseconds
    * @throws {LumameshError} `not-open`, `timeout`
    */
-  async ping() {
+  ping() {
+    return this.#ping(this.#env.timing.request);
+  }
+
+  async #ping(ms) {
     this.#checkOpen();
     this.#findPath();
-    const token = String(this.#token += 1);
+    const sent = performance.now();
+    const [token, echo] = this.#replies._expect(ms, 'a ping');
+    this.#put(JSON.stringify(['p', token]));
+    await echo;
+    return performance.now() - sent;
+  }
+
+  /**
+   * Makes a direct link with a member that is `far`, and keeps it.
+   * @returns {Promise<void>}
+   * @throws {LumameshError} `timeout`, `closed`
+   */
+  open() {
+    this.#pinned = true;
+    if (this.state === 'far') this._begin(true);
     return new Promise((resolve, reject) => {
+      const settle = () => {
+        if (this.state !== 'open' && this.state !== 'closed') return;
+        clearTimeout(timer);
+        off();
+        if (this.state === 'open') resolve();
+        else reject(new LumameshError('closed', 'the peer has gone'));
+      };
+      const off = this.on('state', settle);
       const timer = setTimeout(() => {
-        this.#pings.delete(token);
-        reject(new LumameshError('timeout', 'no echo'));
-      }, this._room._net._env.timing.request);
-      this.#pings.set(token, { sent: performance.now(), resolve, reject, timer });
-      this.#frame('?', token);
+        off();
+        reject(new LumameshError('timeout', `no connection with ${this.id}`));
+      }, this.#env.timing.join);
+      settle();
     });
   }
+
+  /**
+   * Sends a stream's tracks, now and over every new connection with this peer, which gets `stream` events.
+   * @param {MediaStream} stream
+   */
+  addStream(stream) {
+    this.#streams.add(stream);
+    this.#addTracks();
+  }
+
+  /** Ends the sending of a stream. @param {MediaStream} stream */
+  removeStream(stream) {
+    this.#streams.delete(stream);
+    const tracks = stream.getTracks();
+    for (const sender of this.#pc?.getSenders() ?? []) {
+      if (sender.track && tracks.includes(sender.track)) this.#pc.removeTrack(sender);
+    }
+  }
+
+  #addTracks() {
+    const sent = this.#pc?.getSenders?.().map(({ track }) => track);
+    for (const stream of this.#streams) {
+      for (const track of stream.getTracks()) if (sent && !sent.includes(track)) this.#pc.addTrack(track, stream);
+    }
+  }
+
+  // -- Sending --
 
   #checkOpen() {
     if (this.state === 'open' && this.#channel.readyState === 'open') return;
     throw new LumameshError('not-open', `the channel is ${this.state}`);
   }
 
-  _write(text) {
+  _post(packed, meta, { reliable = true, progress, signal } = {}) {
     this.#checkOpen();
-    const free = MAX_BUFFERED - this.#channel.bufferedAmount;
-    if (text.length * 3 > free) throw new LumameshError('queue-full', 'too much is waiting to be sent');
-    let at = 0;
-    while (text.length - at > FRAME_UNITS) {
-      // Cut between characters: half of a surrogate pair would not survive.
-      const end = at + FRAME_UNITS - (text.codePointAt(at + FRAME_UNITS - 1) > 0xffff ? 1 : 0);
-      this.#frame('+', text.slice(at, end));
-      at = end;
+    const { type, text, source } = packed;
+    const size = text?.length ?? source.size ?? source.length;
+    if (!reliable) return Promise.resolve(this.#postFast(packed, size, meta));
+    const lane = this.#lanes[type && 1];
+    if (!type && size <= SMALL) {
+      const frame = `["m",${JSON.stringify(meta)},${text}]`;
+      if (!lane.length && this.#channel.bufferedAmount < HIGH) {
+        this.#put(frame);
+        return Promise.resolve(true);
+      }
+      return this.#enqueue({ frames: [frame].values(), weight: size }, lane, signal);
     }
-    this.#frame('.', text.slice(at));
+    const id = this.#messages = (this.#messages + 1) % 2 ** 32;
+    const body = source ?? utf8(text);
+    const total = body.size ?? body.length;
+    const head = JSON.stringify(['h', id, total, type, meta, body.type, body.name]);
+    const frames = cut(id, head, body);
+    return this.#enqueue({ id, frames, weight: type ? 0 : size, total, progress }, lane, signal);
   }
 
-  #frame(kind, body) {
+  #postFast({ type, text, source }, size, meta) {
+    if (size > SMALL || type === 1) throw new LumameshError('too-large', 'too large for an unreliable message');
+    const channel = this.#fast;
+    if (channel.readyState !== 'open' || channel.bufferedAmount > STALE) {
+      this.#stats.dropped += 1;
+      return false;
+    }
+    // What is passed on needs its meta; the few bytes of it are no loss there.
+    const frame = type ? concat([type], utf8(`${JSON.stringify(meta)}\n`), source)
+      : `["m",${JSON.stringify(meta)},${text}]`;
+    return this.#put(frame, channel);
+  }
+
+  #put(frame, channel = this.#channel) {
     try {
-      this.#channel.send(kind + body);
+      channel.send(frame);
+      return true;
     } catch (cause) {
       this._end(); // A message that breaks off in the middle must not be taken for a whole one.
       throw new LumameshError('not-open', 'the channel broke', { cause });
     }
   }
 
-  #receive(frame) {
-    const kind = typeof frame === 'string' ? frame[0] : '';
-    const body = kind ? frame.slice(1) : '';
-    if (kind === '+' || kind === '.') {
-      this.#pieces.push(body);
-      this.#size += body.length;
-      if (this.#size > MAX_MESSAGE) return this._end(); // It would fill our memory.
-      if (kind === '+') return;
-      const text = this.#pieces.join('');
-      this.#pieces = [];
-      this.#size = 0;
-      let value;
+  #enqueue(job, lane, signal) {
+    if (this.#queued + job.weight > MAX_QUEUE) {
+      throw new LumameshError('queue-full', 'too much is waiting to be sent');
+    }
+    this.#queued += job.weight;
+    const sent = new Promise((resolve, reject) => Object.assign(job, { resolve, reject }));
+    lane.push(job);
+    this.#pump();
+    const done = abortable(sent, signal, (error) => this.#giveUp(job, error, true));
+    done.catch(ignore); // The page may leave it alone.
+    return done;
+  }
+
+  /** Takes a job out, whether or not its sending has begun. */
+  #giveUp(job, error, tell) {
+    for (const lane of this.#lanes) {
+      const at = lane.indexOf(job);
+      if (at < 0) continue;
+      lane.splice(at, 1);
+      this.#queued -= job.weight;
+      if (tell && job.begun && this.state === 'open') this.#put(JSON.stringify(['x', job.id]));
+    }
+    job.reject(error);
+  }
+
+  /** Feeds the channel as fast as it takes, JSON values first. */
+  async #pump() {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    const channel = this.#channel;
+    for (;;) {
+      const lane = this.#lanes.find((jobs) => jobs.length);
+      if (!lane || channel !== this.#channel) break;
+      const [job] = lane;
       try {
-        value = JSON.parse(text);
-      } catch {
-        this.#stats.malformed += 1;
-        return;
+        const { value, done } = await job.frames.next();
+        while (channel === this.#channel && channel.bufferedAmount >= HIGH) await this.#drained(channel);
+        if (channel !== this.#channel) break;
+        if (lane[0] !== job) continue; // given up meanwhile
+        if (done) {
+          lane.shift();
+          this.#queued -= job.weight;
+          job.resolve(true);
+          continue;
+        }
+        this.#put(value);
+        if (job.begun) job.sent += value.length - 4;
+        else Object.assign(job, { begun: job.id, sent: 0 });
+        if (job.total) job.progress?.(job.sent, job.total);
+      } catch (cause) {
+        this.#giveUp(job, new LumameshError('unreadable', 'the value cannot be read', { cause }), true);
       }
-      this._emit('data', value);
-    } else if (kind === '?') {
-      // A peer that asks faster than it reads gets no echo.
-      const { readyState, bufferedAmount } = this.#channel;
-      const willing = body.length < 32 && bufferedAmount < MAX_BUFFERED / 8;
-      if (willing && readyState === 'open') this.#frame('!', body);
-    } else if (kind === '!') {
-      const ping = this.#pings.get(body);
-      this.#pings.delete(body);
-      clearTimeout(ping?.timer);
-      ping?.resolve(performance.now() - ping.sent);
-    } else {
+    }
+    this.#pumping = false;
+  }
+
+  /** Resolves when the channel has sent most of what it was given. Not everybody tells; so it looks, too. */
+  #drained(channel) {
+    return new Promise((resolve) => {
+      this.#wake = channel.onbufferedamountlow = resolve;
+      setTimeout(resolve, 100);
+      if (channel.bufferedAmount <= LOW) resolve();
+    });
+  }
+
+  // -- Receiving --
+
+  #receive(data, fast) {
+    if (this.state === 'connecting' && !fast) this.#opened(); // Some tell of the first message before `open`.
+    try {
+      if (typeof data === 'string') this.#text(JSON.parse(data), fast);
+      else this.#binary(new Uint8Array(data.buffer ?? data, data.byteOffset ?? 0, data.byteLength), fast);
+    } catch {
       this.#stats.malformed += 1;
     }
   }
 
-  get #stats() {
-    return this._room._net.stats;
+  #text([kind, ...rest], fast) {
+    const [id, value] = rest;
+    if (kind === 'm' && rest.length === 2) this.#deliver(id, value, !fast);
+    else if (kind === 's') this._signal(id, true);
+    else if (kind === 'h') this.#begin(rest);
+    else if (kind === 'x') this.#incoming.delete(id);
+    else if (kind === 'n') this.#refusedBy(id);
+    else if (kind === 'u') this.#unlinked();
+    else if (kind === 'o') this.#replies._settle(id);
+    else if (kind === 'p' && Number.isSafeInteger(id)) {
+      // A peer that asks faster than it reads gets no echo.
+      if (this.#channel.bufferedAmount < HIGH * 2) this.#put(JSON.stringify(['o', id]));
+    } else throw new Error('not a frame');
   }
+
+  #begin([id, size, type, meta, mime = '', name]) {
+    const good = [id, size].every((number) => Number.isSafeInteger(number) && number >= 0)
+      && TYPES[type] && !this.#incoming.has(id);
+    if (!good) throw new Error('not a head');
+    const most = this._room._maxMessage;
+    let held = type === 1 ? 0 : size;
+    for (const other of this.#incoming.values()) if (other.type !== 1) held += other.size;
+    const fits = held <= most && size <= most * 16 && this.#incoming.size < MAX_INCOMING;
+    if (!fits) {
+      this.#stats.dropped += 1;
+      this.#put(JSON.stringify(['n', id]));
+      return;
+    }
+    const message = { size, type, meta, mime: `${mime}`, name, got: 0, parts: [], loose: 0 };
+    this.#incoming.set(id, message);
+    if (!size) this.#whole(id, message);
+  }
+
+  #binary(frame, fast) {
+    if (fast) {
+      const end = frame.indexOf(10);
+      if (!(frame[0] > 1 && TYPES[frame[0]]) || end < 0) throw new Error('not a value');
+      const meta = JSON.parse(new TextDecoder().decode(frame.subarray(1, end)));
+      return this.#deliver(meta, fromBytes(frame[0], frame.slice(end + 1)), false);
+    }
+    const id = new DataView(frame.buffer, frame.byteOffset).getUint32(0);
+    const message = this.#incoming.get(id);
+    if (!message) return; // Given up, or not wanted: the rest of it was on its way.
+    const { type, size, meta, name } = message;
+    const piece = frame.subarray(4);
+    message.got += piece.length;
+    if (message.got > size || !piece.length) {
+      this.#incoming.delete(id);
+      throw new Error('longer than told');
+    }
+    message.parts.push(piece);
+    message.loose += piece.length;
+    // Browsers keep Blobs out of the page's memory.
+    if (type === 1 && message.loose >= BLOCK) {
+      message.parts = [new Blob(message.parts)];
+      message.loose = 0;
+    }
+    if (type && !meta) this._emit('progress', { received: message.got, total: size, name });
+    if (message.got === size) this.#whole(id, message);
+  }
+
+  #whole(id, { type, parts, meta, mime, name }) {
+    this.#incoming.delete(id);
+    let value;
+    if (type === 1) {
+      const named = typeof name === 'string' && globalThis.File;
+      value = named ? new File(parts, name, { type: mime }) : new Blob(parts, { type: mime });
+    } else {
+      const bytes = concat(...parts);
+      value = type ? fromBytes(type, bytes) : JSON.parse(new TextDecoder().decode(bytes));
+    }
+    this.#deliver(meta, value, true);
+  }
+
+  #refusedBy(id) {
+    const job = this.#lanes.flat().find((one) => one.id === id && id);
+    if (job) this.#giveUp(job, new LumameshError('too-large', 'the peer has no room for this'));
+  }
+
+  #deliver(meta, value, reliable) {
+    if (!meta) this._data(value);
+    else if (meta.f) this._room._flood(this, meta, value, { reliable });
+    else if (meta.q) this.#answer(meta.q, value);
+    else if (meta.e) this.#replies._settle(meta.a, new LumameshError('request-failed', String(meta.e)));
+    else this.#replies._settle(meta.a, null, value);
+  }
+
+  _data(value) {
+    this._emit('data', value);
+    this._room._emit('data', value, this);
+  }
+
+  async #answer(token, value) {
+    const meta = { a: token };
+    let packed = pack(null);
+    try {
+      const handler = this.onrequest ?? this._room.onrequest;
+      if (!handler || this.#answering >= MAX_REQUESTS) throw new Error(handler ? 'busy' : 'nobody answers here');
+      this.#answering += 1;
+      try {
+        packed = pack((await handler(value, this)) ?? null);
+      } finally {
+        this.#answering -= 1;
+      }
+    } catch (error) {
+      meta.e = String(error?.message ?? error).slice(0, 500) || 'failed';
+    }
+    try {
+      this._post(packed, meta);
+    } catch { /* Whoever asked has gone. */ }
+  }
+
+  // -- Connecting --
 
   /** Perfect negotiation: who has the smaller id gives way when two offers cross. */
   get #polite() {
@@ -1028,23 +1919,25 @@ class Peer extends Emitter {
 
   /** Starts what shall lead to an open channel, perhaps anew: with our offer, or waiting for theirs. */
   _begin(offer) {
+    this.#setState('connecting');
     this.#attempts = 0;
     if (offer) return this.#offer();
     // Two that entered at two nodes of a mesh at once take each other for the newcomer; then nobody offers.
-    this.#arm(this._room._net._env.timing.offer * (this.#polite ? 2 : 1));
+    this.#arm(this.#env.timing.offer * (this.#polite ? 2 : 1));
   }
 
   #arm(wait) {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      if (this._room._net._link) this.#offer();
+      if (!this.#useful) this.#toFar();
+      else if (this._room._reaches(this.id)) this.#offer();
       else this.#arm(wait); // Nothing can be signalled now; entering the room again begins anew.
     }, wait);
   }
 
   /** Gives a new attempt its time. The polite one waits longer, so that both do not start anew at once. */
   #armAttempt() {
-    const { attempt, attemptMax } = this._room._net._env.timing;
+    const { attempt, attemptMax } = this.#env.timing;
     this.#arm(Math.min(attempt * 2 ** this.#attempts, attemptMax) * (this.#polite ? 1.3 : 1));
     this.#attempts += 1;
     if (this.#attempts !== 2 || !this._announced) return;
@@ -1064,51 +1957,99 @@ class Peer extends Emitter {
    * Runs a step after all before it. What fails was overtaken by events; if it mattered the timer tries anew.
    */
   #step(step) {
+    if (this.#steps >= MAX_WAITING) {
+      this.#stats.dropped += 1;
+      return;
+    }
+    this.#steps += 1;
     const run = () => this.state !== 'closed' && step();
-    this.#work = this.#work.then(run).catch(() => { this.#stats.stale += 1; });
+    this.#work = this.#work.then(run).catch(() => { this.#stats.stale += 1; }).then(() => { this.#steps -= 1; });
   }
 
   async #connection() {
     const iceServers = await this._room._iceServers();
     if (this.state === 'closed') throw new LumameshError('closed');
     this.#drop();
-    const pc = this.#pc = new this._room._net._env.RTCPeerConnection({ iceServers });
-    // Both ends make the same channel by agreement, so it does not matter whose offer wins.
+    this.#inBand = false;
+    const pc = this.#pc = new this.#env.RTCPeerConnection({ ...this.#env.rtc, iceServers });
+    // Both ends make the same channels by agreement, so it does not matter whose offer wins.
     const channel = this.#channel = pc.createDataChannel('lumamesh', { negotiated: true, id: 0 });
+    const unreliable = { negotiated: true, id: 1, ordered: false, maxRetransmits: 0 };
+    const fast = this.#fast = pc.createDataChannel('lumamesh-fast', unreliable);
+    channel.binaryType = fast.binaryType = 'arraybuffer';
+    channel.bufferedAmountLowThreshold = LOW;
     channel.onopen = () => this.#opened();
     channel.onmessage = ({ data }) => this.#receive(data);
-    channel.onclose = () => this.state === 'open' && this._end();
+    fast.onmessage = ({ data }) => this.#receive(data, true);
+    channel.onclose = () => this.state === 'open' && (this.#leaving ? this.#toFar() : this._end());
     pc.onicecandidate = ({ candidate }) => {
-      if (candidate?.candidate) this._room._send(this.id, { candidate: candidate.toJSON() });
+      if (candidate?.candidate) this.#say({ candidate: candidate.toJSON?.() ?? candidate });
     };
     pc.onconnectionstatechange = () => this.#connectionState(pc.connectionState);
+    pc.onnegotiationneeded = () => this.state === 'open' && this.#renegotiate();
+    pc.ontrack = ({ streams: [stream], track }) => this._emit('stream', stream, track);
+    this.#addTracks();
   }
 
   #drop() {
-    if (!this.#pc) return;
-    this.#pc.onicecandidate = this.#pc.onconnectionstatechange = null;
-    this.#channel.onopen = this.#channel.onmessage = this.#channel.onclose = null;
-    this.#pc.close();
-    this.#pc = this.#channel = null;
+    const pc = this.#pc;
+    if (!pc) return;
+    pc.onicecandidate = pc.onconnectionstatechange = pc.onnegotiationneeded = pc.ontrack = null;
+    for (const channel of [this.#channel, this.#fast]) {
+      channel.onopen = channel.onmessage = channel.onclose = null;
+    }
+    this.#pc = this.#channel = this.#fast = null;
+    pc.close();
+    this.#wake();
+    this.#incoming.clear();
+    const gone = new LumameshError('closed', 'the channel closed');
+    for (const job of this.#lanes.flat()) this.#giveUp(job, gone);
+    this.#replies._clear(new LumameshError('not-open', 'the channel closed'));
+  }
+
+  #renegotiate() {
+    this.#step(() => {
+      this.#inBand = this.#pc.connectionState === 'connected';
+      return this.#describe();
+    });
   }
 
   /** Makes the description that is due, offer or answer, and sends it as the browser made it. */
   async #describe() {
-    await this.#pc.setLocalDescription();
+    await describe(this.#pc);
     this.#sendDescription();
   }
 
   #sendDescription() {
     const { type, sdp } = this.#pc.localDescription;
-    this._room._send(this.id, { description: { type, sdp } });
+    this.#say({ description: { type, sdp } });
   }
 
-  _signal(signal) {
+  #say(signal) {
+    if (this.#inBand && this.state === 'open') this.#put(JSON.stringify(['s', signal]));
+    else this._room._send(this.id, signal);
+  }
+
+  _signal(signal, inBand = false) {
     const { description, candidate } = signal;
-    const renewed = description?.type === 'offer' && this.#isRenewed(description);
+    const offer = description?.type === 'offer';
+    if (this.state === 'far') {
+      if (!offer || !this._room._hasRoom()) {
+        this.#stats.dropped += offer;
+        return;
+      }
+      this.#setState('connecting');
+    }
+    const renewed = offer && this.#isRenewed(description);
     // The other page gave up the connection that we still hold: ours ends, and its successor takes the offer.
-    if (renewed && this.state === 'open') this._end()?._signal(signal);
-    else this.#step(() => (description ? this.#described(description) : this.#candidate(candidate)));
+    if (renewed && this.state === 'open' && !inBand) this._end()?._signal(signal);
+    else if (!description) this.#step(() => this.#candidate(candidate));
+    else {
+      this.#step(() => {
+        if (offer) this.#inBand = inBand; // The answer goes the way that the offer came.
+        return this.#described(description);
+      });
+    }
   }
 
   #isRenewed({ sdp }) {
@@ -1125,10 +2066,14 @@ class Peer extends Emitter {
       this.#armAttempt();
       await this.#connection();
     }
+    this.#due = false;
+    // An offer said twice has been answered.
+    if (sdp === this.#lastOffer && this.#pc.localDescription?.type === 'answer') return this.#sendDescription();
     this.#ignored = this.#pc.signalingState !== 'stable' && !this.#polite;
     // Ours may have been lost while the other page had no relay: to insist means to say it again.
     if (this.#ignored) return this.#sendDescription();
     await this.#pc.setRemoteDescription({ type, sdp });
+    this.#lastOffer = sdp;
     await this.#describe();
   }
 
@@ -1137,15 +2082,18 @@ class Peer extends Emitter {
   }
 
   #opened() {
+    if (this.state === 'open') return;
     clearTimeout(this.#timer);
     this.#attempts = 0;
-    this.state = 'open';
+    this.#leaving = false;
+    this.#setState('open');
     if (!this._announced) {
       this._announced = true;
       this._room._emit('peer', this);
     }
     this._emit('open');
     this.#findPath();
+    if (this.#streams.size) this.#renegotiate();
   }
 
   #connectionState(state) {
@@ -1154,14 +2102,45 @@ class Peer extends Emitter {
       clearTimeout(this.#timer);
       this.#findPath();
     } else if (state === 'failed') {
-      if (!this._room._lists(this.id) || !this._room._net._link) return this._end();
-      this.#timer = setTimeout(() => this._end(), this._room._net._env.timing.restart);
-      if (this.#polite) return;
-      this.#step(() => {
-        this.#pc.restartIce();
-        return this.#describe();
-      });
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this._end(), this.#env.timing.restart);
+      if (!this._room._lists(this.id) && this._room._net._links.size) this._end();
+      else if (!this.#polite || !this._room._reaches(this.id)) this.#restart();
     }
+  }
+
+  /** New ICE candidates and checks for the connection that we have: over a relay, since the channel may be dead. */
+  #restart() {
+    this.#due = !this._room._reaches(this.id);
+    if (this.#due) return;
+    this.#step(() => {
+      this.#inBand = false;
+      this.#pc.restartIce();
+      return this.#describe();
+    });
+  }
+
+  /** A relay that the member may be reached by is there again. */
+  _reachable() {
+    if (!this.#due || this.state !== 'open') return;
+    // The other one may be as far: so that offers do not cross, the polite one waits for it.
+    const restart = () => this.#due && this.state === 'open' && this.#restart();
+    setTimeout(restart, this.#polite ? this.#env.timing.offer : 0);
+  }
+
+  /** The page slept (the peer then has to show that it is alive), or is in another network. */
+  _wake(moved) {
+    if (this.state !== 'open') return;
+    if (moved) this.#restart();
+    else this.#ping(this.#env.timing.probe).catch(() => this.state === 'open' && this.#restart());
+  }
+
+  /** New TURN credentials. */
+  _renew(iceServers) {
+    try {
+      this.#pc?.setConfiguration({ ...this.#env.rtc, iceServers });
+      if (this.path === 'relay' && this.state === 'open') this.#restart();
+    } catch { /* What cannot change its servers keeps them. */ }
   }
 
   async #findPath() {
@@ -1179,22 +2158,55 @@ class Peer extends Emitter {
     this._emit('path', path);
   }
 
-  /** The relay lists the member no longer: that ends what is not an open and living channel. */
-  _unlisted() {
-    if (this.state !== 'open' || this.#pc.connectionState !== 'connected') this._end();
+  // -- Ending --
+
+  /** Whether this link is one of those that connect the room, or the page wants it. */
+  get #useful() {
+    return this.#pinned || this._room._wants(this.id);
+  }
+
+  get #idle() {
+    return !this.#lanes.flat().length && !this.#incoming.size && !this.#replies._size && !this.#streams.size;
+  }
+
+  /** Nobody needs this link: the peer is asked to end it, which it does when that is so for it, too. */
+  _unlink() {
+    if (this.state === 'connecting' && !this.#pinned) return this.#toFar();
+    if (this.state !== 'open' || this.#useful || !this.#idle) return;
+    this.#leaving = true;
+    this.#put('["u"]');
+  }
+
+  #unlinked() {
+    if (!this.#useful && this.#idle && this._room._settled) this.#toFar();
+  }
+
+  #toFar() {
+    clearTimeout(this.#timer);
+    this.#drop();
+    this.path = null;
+    this.#leaving = false;
+    this.#setState('far');
+    if (!this._room._lists(this.id)) this._end();
+  }
+
+  /**
+   * No relay lists the member any more: that ends what is not an open and living channel. Later, where the
+   * member may just be slower than we to come back to the relay.
+   */
+  _unlisted(later) {
+    const alive = () => this.state === 'open' && this.#pc.connectionState === 'connected';
+    const end = () => alive() || this._room._lists(this.id) || this._end();
+    if (later && this.state === 'open') setTimeout(end, this.#env.timing.restart);
+    else if (!alive()) this._end();
   }
 
   /** Returns the peer's successor, if there is one. */
   _end() {
     if (this.state === 'closed') return undefined;
-    this.state = 'closed';
+    this.#setState('closed');
     clearTimeout(this.#timer);
     this.#drop();
-    for (const { reject, timer } of this.#pings.values()) {
-      clearTimeout(timer);
-      reject(new LumameshError('not-open', 'the channel closed'));
-    }
-    this.#pings.clear();
     this._emit('close');
     return this._room._ended(this);
   }

@@ -184,9 +184,9 @@ describe('relay configs', () => {
     };
     await assert.rejects(connect(), bad('bad-argument'));
     await assert.rejects(connect({ relays: [], RTCPeerConnection }), bad('bad-argument'));
-    await assert.rejects(connect({ relays: 'lm1.x', RTCPeerConnection }), bad('bad-argument'));
+    await assert.rejects(connect({ relays: 'lm1.x', RTCPeerConnection }), bad('bad-config'));
     await assert.rejects(connect({ relays: ['lm1.x'], RTCPeerConnection }), bad('bad-config'));
     await assert.rejects(connect({ relays: [CONFIG, {}], RTCPeerConnection }), bad('bad-config'));
-    await assert.rejects(connect({ relays: [CONFIG] }), bad('unsupported'));
+    await assert.rejects(connect({ relays: [CONFIG] }), bad('no-webrtc'));
   });
 });

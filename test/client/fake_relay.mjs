@@ -72,9 +72,10 @@ class FakeChannel {
 
   send(data) {
     if (this.readyState !== 'open') fail('InvalidStateError', 'the channel is not open');
-    if (Buffer.byteLength(data) > 65536) fail('TypeError', 'larger than the other side takes');
+    if ((data.byteLength ?? Buffer.byteLength(data)) > 65536) fail('TypeError', 'larger than the other side takes');
     this.frames.push(data);
     const { receiver } = this;
+    if (typeof data !== 'string') data = data.slice().buffer;
     later(() => receiver(data));
   }
 
@@ -120,7 +121,7 @@ class FakePeerConnection {
     const sdp =
       `v=0\r\no=- ${this.origin} ${this.version} IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n` +
       'm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n' +
-      `a=ice-ufrag:${this.ufrag}\r\na=mid:0\r\na=sctp-port:5000\r\n`;
+      `a=fingerprint:sha-256 ${this.origin}\r\na=ice-ufrag:${this.ufrag}\r\na=mid:0\r\na=sctp-port:5000\r\n`;
     return { type, sdp };
   }
 

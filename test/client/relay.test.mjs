@@ -95,10 +95,16 @@ describe('the welcome', () => {
       { refuse: { hello: 'version' } },
     ));
 
-  test('that never comes is a timeout', () =>
+  test('that never comes: the relay is unreachable, and the error says by which ways', () =>
     inWorld(async ({ online, relay }) => {
       relay.kill();
-      await assert.rejects(online(), bad('timeout'));
+      Object.assign(relay.config, { ip6: '2001:db8::7', tcp: 443 });
+      await assert.rejects(online(), (error) => {
+        const ways = ['udp 192.0.2.1:3478', 'udp [2001:db8::7]:3478'];
+        assert.deepEqual(error.tried, [...ways, 'tcp 192.0.2.1:443', 'tcp [2001:db8::7]:443']);
+        assert.match(error.message, /udp \[2001:db8::7\]:3478/);
+        return bad('relay-unreachable')(error);
+      });
     }));
 });
 
@@ -116,8 +122,9 @@ describe('several relays', () => {
   test('the first one of the list if it answers', () =>
     inWorld(async ({ online, relay, world }) => {
       const second = world.relay();
-      const net = await online({ relays: [relay.config, second.config] });
+      const net = await online({ relays: [relay.config, second.config], links: 1 });
       assert.equal(net.relay.nk, relay.config.nk);
+      await settle();
       assert.deepEqual(second.log, []);
     }));
 
@@ -127,7 +134,7 @@ describe('several relays', () => {
       const dead = world.relay();
       dead.kill();
       await assert.rejects(online({ relays: [dead.config, relay.config] }), (error) => {
-        assert.deepEqual(error.errors.map(({ code }) => code).sort(), ['bad-signature', 'timeout']);
+        assert.deepEqual(error.errors.map(({ code }) => code).sort(), ['bad-signature', 'relay-unreachable']);
         return bad('no-relay')(error);
       });
     }));
@@ -150,7 +157,7 @@ describe('a relay that drains', () => {
       relay.drain();
       await until(() => ada.net.status === 'open' && ada.net.relay.nk === second.config.nk);
       assert.ok(second.rooms.get(ada.room.id).has(ada.net.id));
-      assert.ok(!relay.rooms.get(ada.room.id)?.has(ada.net.id), 'the first one has been told goodbye');
+      await until(() => !relay.rooms.get(ada.room.id)?.has(ada.net.id), 500, 'told goodbye');
     }));
 });
 
@@ -186,7 +193,7 @@ describe('a session that ends', () => {
       const net = await online();
       let failures = 0;
       net.on('status', (status, error) => {
-        failures += status === 'reconnecting' && error.code === 'timeout';
+        failures += status === 'reconnecting' && error.code === 'relay-unreachable';
       });
       relay.shutDown();
       await until(() => failures >= 2);

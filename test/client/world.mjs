@@ -10,12 +10,17 @@ export const FAST = {
   ping: 30,
   retry: 10,
   retryMax: 40,
+  spareMax: 40,
+  stable: 0,
   join: 3000,
   rejoin: 30,
   offer: 60,
   attempt: 300,
   attemptMax: 600,
   restart: 200,
+  probe: 100,
+  choose: 5,
+  unlink: 50,
 };
 
 /**
@@ -40,9 +45,9 @@ export async function inWorld(body, relayOptions) {
   }
 
   /** Enters a room and writes down what happens there: events such as `open Ada`, data by nick. */
-  async function join(net, nick, { room: name = 'room', secret } = {}) {
+  async function join(net, nick, { room: name = 'room', connect: _, ...options } = {}) {
     const diary = { nick, net, events: [], data: {}, errors: [] };
-    const room = (diary.room = await net.joinRoom(name, { nick, secret }));
+    const room = (diary.room = await net.joinRoom(name, { nick, ...options }));
     room.on('error', (error) => diary.errors.push(error.code));
     room.on('leave', (peer) => diary.events.push(`leave ${peer.nick}`));
     room.on('peer', (peer) => {
@@ -70,9 +75,9 @@ export async function inWorld(body, relayOptions) {
  * Ada and Bob in one room with an open channel. Ada was there first; `smaller` says whose id is the smaller
  * one.
  */
-export async function couple(member) {
-  const ada = await member('Ada');
-  const bob = await member('Bob');
+export async function couple(member, options) {
+  const ada = await member('Ada', options);
+  const bob = await member('Bob', options);
   await Promise.all([ada.saw('open Bob'), bob.saw('open Ada')]);
   return {
     ada,
