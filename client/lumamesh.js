@@ -2101,7 +2101,8 @@ class Peer extends Emitter {
     if (state === 'connected') {
       clearTimeout(this.#timer);
       this.#findPath();
-    } else if (state === 'failed') {
+    } else if (state === 'closed') this._end();
+    else if (state === 'failed') {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this._end(), this.#env.timing.restart);
       if (!this._room._lists(this.id) && this._room._net._links.size) this._end();
@@ -2191,14 +2192,17 @@ class Peer extends Emitter {
   }
 
   /**
-   * No relay lists the member any more: that ends what is not an open and living channel. Later, where the
-   * member may just be slower than we to come back to the relay.
+   * No relay lists the member any more: that ends what is not an open and living channel, which it has to
+   * show. Later, where the member may just be slower than we to come back to the relay.
    */
   _unlisted(later) {
-    const alive = () => this.state === 'open' && this.#pc.connectionState === 'connected';
-    const end = () => alive() || this._room._lists(this.id) || this._end();
-    if (later && this.state === 'open') setTimeout(end, this.#env.timing.restart);
-    else if (!alive()) this._end();
+    const end = () => this._room._lists(this.id) || this._end();
+    if (this.state !== 'open') return this._end();
+    const { restart, probe } = this.#env.timing;
+    const alive = () => this.#pc?.connectionState === 'connected';
+    if (alive()) this.#ping(probe).catch(end);
+    else if (later) setTimeout(() => alive() || end(), restart);
+    else end();
   }
 
   /** Returns the peer's successor, if there is one. */

@@ -1,0 +1,29 @@
+/** The library outside browsers, with WebRTC implementations for Node.js. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const PAIR = fileURLToPath(new URL('outside_pair.mjs', import.meta.url));
+
+/** In a process of its own, whose end does not count: @roamhq/wrtc crashes there. */
+const run = (...args) =>
+  new Promise((resolve) => {
+    execFile(process.execPath, [PAIR, ...args], { timeout: 60_000 }, (error, stdout, stderr) => {
+      assert.equal(stdout.trim(), 'done', stderr);
+      resolve();
+    });
+  });
+
+describe('outside browsers', () => {
+  for (const [one, other] of [
+    ['werift', 'werift'],
+    ['@roamhq/wrtc', '@roamhq/wrtc'],
+    ['werift', '@roamhq/wrtc'],
+  ]) {
+    test(`values between ${one} and ${other}`, () => run(one, other));
+  }
+
+  test('an audio track over an open connection, between @roamhq/wrtc', () =>
+    run('@roamhq/wrtc', '@roamhq/wrtc', 'media'));
+});
