@@ -72,18 +72,19 @@ const TIMING = {
   unlink: 10_000, // A link that is no longer of use ends after this long.
 };
 
-/** What to do about an error, where there is something to do. */
+/** What an error means, or what to do about it. */
 const HINTS = {
-  'no-webrtc': 'this browser or its settings lack WebRTC; outside browsers give RTCPeerConnection',
-  'insecure-context': 'serve the page by https or from localhost',
+  'no-webrtc': 'outside browsers give RTCPeerConnection',
+  'insecure-context': 'serve the page by https',
   unsupported: 'a newer browser is needed',
-  'relay-unreachable': 'is it running, and does a firewall let these ways through?',
-  'no-relay': 'check the list of relays',
-  'room-full': 'try later, use another room, or ask the relay for a larger MAX_ROOM_SIZE',
+  'relay-unreachable': 'is it running, is there a firewall?',
+  'bad-welcome': 'not the relay of the config',
+  'bad-signature': 'not the relay of the config',
+  'room-full': 'use another room',
   'rate-limited': 'wait a moment',
-  undecryptable: 'a member, or the relay, has another key: same name and secret everywhere?',
-  'peer-unreachable': 'attempts go on; where firewalls are strict a relay with TURN helps',
-  'not-open': "wait for the peer's open event",
+  undecryptable: 'same name and secret everywhere?',
+  'peer-unreachable': 'attempts go on; a relay with TURN helps',
+  'not-open': 'wait for the open event',
 };
 
 /**
@@ -102,11 +103,11 @@ const HINTS = {
 export class LumameshError extends Error {
   /**
    * @param {string} code
-   * @param {string} [message]
+   * @param {string} [detail]
    * @param {object} [more] further members: `cause`, `errors`, `id`, `peer`, `tried`
    */
-  constructor(code, message = code, more = {}) {
-    super(HINTS[code] ? `${message}: ${HINTS[code]}` : message);
+  constructor(code, detail = code, more = {}) {
+    super(HINTS[code] ? `${detail}: ${HINTS[code]}` : detail);
     this.name = 'LumameshError';
     this.code = code;
     Object.assign(this, more);
@@ -137,15 +138,16 @@ function toBase64url(bytes) {
 
 /** Takes only the one spelling that toBase64url() makes: no padding, no white space, no stray bits. */
 function fromBase64url(text) {
-  if (typeof text !== 'string' || !/^[\w-]*$/.test(text)) throw new Error('not base64url');
+  if (typeof text !== 'string' || !/^[\w-]*$/.test(text)) throw new Error();
   const binary = atob(text.replaceAll('-', '+').replaceAll('_', '/'));
   const bytes = Uint8Array.from(binary, (char) => char.charCodeAt(0));
-  if (toBase64url(bytes) !== text) throw new Error('not base64url');
+  if (toBase64url(bytes) !== text) throw new Error();
   return bytes;
 }
 
 const matches = (pattern) => (value) => typeof value === 'string' && pattern.test(value);
-const isPort = (value) => Number.isInteger(value) && value > 0 && value < 65536;
+const isInteger = Number.isSafeInteger;
+const isPort = (value) => isInteger(value) && value > 0 && value < 65536;
 const isHost = matches(/^(?=.{1,253}$)(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*$/);
 
 const isIPv4 = (value) => matches(/^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}$/)(value)
@@ -191,21 +193,29 @@ const OPTIONAL = ['alt', 'host', 'ip', 'ip6', 'tcp'];
 /** All IP addresses of a config, the best first. */
 const addressesOf = ({ ip, ip6, alt = [] }) => [ip, ip6, ...alt].filter(Boolean);
 
+/** The same, or the name where there are none: not every browser looks names up in candidates. */
+const placesOf = (config) => {
+  const addresses = addressesOf(config);
+  return addresses.length ? addresses : [config.host];
+};
+
+const inUrl = (address) => (address.includes(':') ? `[${address}]` : address);
+
 /** The known members of a config, checked, in the blob's order; those of later versions are left out. */
 function checkConfig(config) {
-  if (typeof config !== 'object' || !config) throw new LumameshError('bad-config', 'a config is an object');
+  if (typeof config !== 'object' || !config) throw new LumameshError('bad-config');
   const known = {};
   for (const [name, valid] of Object.entries(CONFIG)) {
     if (config[name] === undefined && OPTIONAL.includes(name)) continue;
-    if (!valid(config[name])) throw new LumameshError('bad-config', `the config's ${name} is wrong`);
+    if (!valid(config[name])) throw new LumameshError('bad-config', name);
     known[name] = config[name];
   }
   if (known.ip6) known.ip6 = canonical(known.ip6);
   if (known.alt) known.alt = known.alt.map(canonical);
   const addresses = addressesOf(known);
-  if (!addresses.length && !known.host) throw new LumameshError('bad-config', 'the config has no address');
+  if (!addresses.length && !known.host) throw new LumameshError('bad-config', 'ip');
   const repeated = new Set(addresses).size < addresses.length;
-  if (repeated) throw new LumameshError('bad-config', "the config's alt is wrong: an address is there twice");
+  if (repeated) throw new LumameshError('bad-config', 'alt');
   return known;
 }
 
@@ -234,10 +244,10 @@ export function decodeRelayConfig(blob) {
     const [, text] = /^lm1\.([\w-]{1,4092})$/.exec(blob);
     const json = String.fromCharCode(...fromBase64url(text));
     // Nothing in a config needs more, and so no two parsers can see different configs in one blob.
-    if (!/^[ -[\]-~]*$/.test(json)) throw new Error('more than plain ASCII');
+    if (!/^[ -[\]-~]*$/.test(json)) throw new Error();
     config = JSON.parse(json);
   } catch (cause) {
-    throw new LumameshError('bad-config', 'the blob is damaged', { cause });
+    throw new LumameshError('bad-config', 'blob', { cause });
   }
   return checkConfig(config);
 }
@@ -251,21 +261,16 @@ export function decodeRelayConfig(blob) {
  */
 export function relayAnswer(offer, config) {
   const mid = /^a=mid:(.*?)\r?$/m.exec(offer)?.[1] ?? '0';
-  const { host, port, tcp } = config;
-  const known = addressesOf(config);
-  const addresses = known.length ? known : [host]; // Not every browser looks names up here.
+  const { port, tcp } = config;
+  const places = placesOf(config);
+  const { length } = places;
   // Each has a foundation of its own; what counts down in the priority is the local preference (RFC 8445
   // section 5.1.2.1).
-  const candidates = addresses.map((address, i) => (
-    `a=candidate:${i + 1} 1 udp ${2130706431 - 256 * i} ${address} ${port} typ host`
-  ));
-  if (tcp) {
-    const last = addresses.length - 1;
-    candidates.push(...addresses.map((address, i) => (
-      `a=candidate:${last + i + 2} 1 tcp ${1015021823 + 256 * (last - i)} ${address} ${tcp} typ host `
-      + 'tcptype passive'
-    )));
-  }
+  const candidates = [
+    [port, 'udp', 2130706431, ''], [tcp, 'tcp', 1015021567 + 256 * length, ' tcptype passive'],
+  ].flatMap(([at, kind, top, more], row) => (at ? places.map((place, i) => (
+    `a=candidate:${row * length + i + 1} 1 ${kind} ${top - 256 * i} ${place} ${at} typ host${more}`
+  )) : []));
   const lines = [
     'v=0', 'o=- 0 0 IN IP4 0.0.0.0', 's=-', 't=0 0', 'a=ice-lite', `a=group:BUNDLE ${mid}`,
     `m=application ${port} UDP/DTLS/SCTP webrtc-datachannel`, 'c=IN IP4 0.0.0.0', `a=mid:${mid}`,
@@ -318,7 +323,7 @@ export async function unseal(key, box, aad) {
   const algorithm = { name: 'AES-GCM', iv: bytes.subarray(0, 12), additionalData: utf8(aad) };
   const text = new TextDecoder().decode(await crypto.subtle.decrypt(algorithm, key, bytes.subarray(12)));
   const value = JSON.parse(text);
-  if (typeof value !== 'object' || value === null) throw new Error('not an object');
+  if (typeof value !== 'object' || value === null) throw new Error();
   return value;
 }
 
@@ -339,28 +344,28 @@ async function verify(nk, sig, ...signed) {
     return await crypto.subtle.verify('Ed25519', key, fromBase64url(sig), concat(...signed));
   } catch (cause) {
     const missing = cause.name === 'NotSupportedError';
-    if (missing) throw new LumameshError('unsupported', 'no Ed25519 here', { cause });
+    if (missing) throw new LumameshError('unsupported', undefined, { cause });
     return false;
   }
 }
 
 /** Whether the node that holds the config's key runs the certificate that this session was made with. */
 async function checkWelcome(welcome, config, nonce, id) {
-  if (welcome.v !== 1) throw new LumameshError('version', `the relay speaks version ${welcome.v}`);
-  if (welcome.node !== config.nk) throw new LumameshError('bad-welcome', 'not the node of the config');
-  if (welcome.id !== id) throw new LumameshError('bad-welcome', 'not the peer id of our key');
+  if (welcome.v !== 1) throw new LumameshError('version');
+  if (welcome.node !== config.nk) throw new LumameshError('bad-welcome');
+  if (welcome.id !== id) throw new LumameshError('bad-welcome');
   const fingerprint = Uint8Array.from(config.fingerprint.split(':'), (byte) => parseInt(byte, 16));
   const genuine = await verify(config.nk, welcome.sig, utf8('lumamesh-hello-v1\0'), nonce, fingerprint);
-  if (!genuine) throw new LumameshError('bad-signature', 'the welcome is not signed by the relay we know');
+  if (!genuine) throw new LumameshError('bad-signature');
 }
 
 /** What a node says of itself (section 5 of the protocol): its config and `seq`. Rejects what is not right. */
 async function checkRecord({ record, sig }) {
-  if (typeof record !== 'string' || record.length > MAX_RECORD) throw new Error('too long');
+  if (typeof record !== 'string' || record.length > MAX_RECORD) throw new Error();
   const { v, seq, features, ...config } = JSON.parse(record);
   const known = checkConfig(config);
-  const timely = v === 1 && Number.isSafeInteger(seq) && seq < Date.now() + 600_000;
-  if (!timely || !(await verify(known.nk, sig, utf8(`lumamesh-node-v1\0${record}`)))) throw new Error('forged');
+  const timely = v === 1 && isInteger(seq) && seq < Date.now() + 600_000;
+  if (!timely || !(await verify(known.nk, sig, utf8(`lumamesh-node-v1\0${record}`)))) throw new Error();
   return { config: known, seq, record, sig, serves: !features || features.includes('signal') };
 }
 
@@ -392,7 +397,7 @@ async function fetchRelays(env, url) {
     const text = (await fetchText(env, url, env.timing.fetch)).trim();
     entries = text[0] === '[' ? JSON.parse(text) : text.split(/\s*\n\s*/);
   } catch (cause) {
-    throw new LumameshError('bad-config', `the relay list cannot be read: ${cause.message}`, { cause });
+    throw new LumameshError('bad-config', `relay list: ${cause.message}`, { cause });
   }
   const configs = entries.slice(0, MAX_RELAYS).flatMap((entry) => {
     try {
@@ -401,7 +406,7 @@ async function fetchRelays(env, url) {
       return [];
     }
   });
-  if (!configs.length) throw new LumameshError('bad-config', 'the relay list names no relay');
+  if (!configs.length) throw new LumameshError('bad-config', 'relay list');
   return configs;
 }
 
@@ -420,12 +425,10 @@ async function lookUp(env, config) {
 }
 
 /** The ways that lead to a relay, for people. */
-const waysTo = (config) => {
-  const { host, port, tcp } = config;
-  const addresses = addressesOf(config);
-  const all = (addresses.length ? addresses : [host]).map((a) => (a.includes(':') ? `[${a}]` : a));
-  return [...all.map((a) => `udp ${a}:${port}`), ...(tcp ? all.map((a) => `tcp ${a}:${tcp}`) : [])];
-};
+const waysTo = (config) => ['udp', 'tcp'].flatMap((kind) => {
+  const port = kind === 'udp' ? config.port : config.tcp;
+  return port ? placesOf(config).map((place) => `${kind} ${inUrl(place)}:${port}`) : [];
+});
 
 /** Events. A handler that throws is reported to the page and disturbs neither the others nor the library. */
 class Emitter {
@@ -466,7 +469,7 @@ function abortable(promise, signal, undo = ignore) {
   promise.catch(ignore);
   return new Promise((resolve, reject) => {
     const abort = () => {
-      const error = new LumameshError('aborted', 'aborted by the page', { cause: signal.reason });
+      const error = new LumameshError('aborted', undefined, { cause: signal.reason });
       reject(error);
       undo(error);
     };
@@ -489,7 +492,7 @@ class Replies {
   _expect(ms, what) {
     const token = (this.#token += 1);
     return [token, new Promise((resolve, reject) => {
-      const late = () => this._settle(token, new LumameshError('timeout', `no reply to ${what}`));
+      const late = () => this._settle(token, new LumameshError('timeout', what));
       this.#waiting.set(token, { resolve, reject, timer: setTimeout(late, ms) });
     })];
   }
@@ -551,7 +554,7 @@ class Link {
 
   /** Resolves when the relay has said a `welcome` that proves who it is. */
   _open(key, id) {
-    const late = () => this.#unreachable('the relay does not answer');
+    const late = () => this.#unreachable();
     this.#timer = setTimeout(late, this.#env.timing.open);
     const opened = this.#open(key, id).catch((error) => {
       this._close(error);
@@ -560,9 +563,9 @@ class Link {
     return Promise.race([opened, this._ended.then((reason) => { throw reason; })]);
   }
 
-  #unreachable(why) {
+  #unreachable() {
     const tried = waysTo(this._config);
-    this._close(new LumameshError('relay-unreachable', `${why} (tried ${tried.join(', ')})`, { tried }));
+    this._close(new LumameshError('relay-unreachable', tried.join(', '), { tried }));
   }
 
   async #open(key, id) {
@@ -571,12 +574,10 @@ class Link {
     const pc = this.#pc = new this.#env.RTCPeerConnection();
     const channel = this.#channel = pc.createDataChannel('signal');
     const opened = new Promise((resolve) => { channel.onopen = resolve; });
-    const lost = (why) => (
-      this._welcome ? this._close(new LumameshError('relay-lost', why)) : this.#unreachable(why)
-    );
-    channel.onclose = () => lost('the relay closed the session');
+    const lost = () => (this._welcome ? this._close(new LumameshError('relay-lost')) : this.#unreachable());
+    channel.onclose = lost;
     channel.onmessage = ({ data }) => this.#message(data);
-    pc.onconnectionstatechange = () => pc.connectionState === 'failed' && lost('the relay is out of reach');
+    pc.onconnectionstatechange = () => pc.connectionState === 'failed' && lost();
     await describe(pc);
     await pc.setRemoteDescription({ type: 'answer', sdp: relayAnswer(pc.localDescription.sdp, this._config) });
     await opened;
@@ -584,7 +585,7 @@ class Link {
     const hello = { action: 'hello', v: 1, nonce: toBase64url(nonce), key: toBase64url(key), client: CLIENT };
     const welcome = await this._request(hello);
     await checkWelcome(welcome, this._config, nonce, id);
-    if (channel.readyState !== 'open') throw new LumameshError('relay-lost', 'the session ended');
+    if (channel.readyState !== 'open') throw new LumameshError('relay-lost');
     this._welcome = welcome;
     this._since = this.#ticked = performance.now();
     clearTimeout(this.#timer);
@@ -601,7 +602,7 @@ class Link {
     const slept = now - this.#ticked > this.#env.timing.ping * 3;
     this.#ticked = now;
     if (slept) this._onGap();
-    else if (this.#unanswered === 2) this._close(new LumameshError('relay-lost', 'the relay fell silent'));
+    else if (this.#unanswered === 2) this._close(new LumameshError('relay-lost', 'silence'));
     else this._ping();
   }
 
@@ -633,7 +634,7 @@ class Link {
     const failed = action === 'error';
     if (!asked || !failed) this._onmessage(message);
     if (!asked || more) return;
-    const error = failed && new LumameshError(String(message.code), `the relay says: ${message.message}`);
+    const error = failed && new LumameshError(String(message.code), `${message.message}`);
     this.#replies._settle(re, error, message);
   }
 
@@ -642,7 +643,7 @@ class Link {
    */
   _request(message) {
     const [re, reply] = this.#replies._expect(this.#env.timing.request, message.action);
-    if (!this._send({ ...message, re })) this._close(new LumameshError('relay-lost', 'cannot send'));
+    if (!this._send({ ...message, re })) this._close(new LumameshError('relay-lost'));
     return reply;
   }
 
@@ -661,7 +662,7 @@ class Link {
     clearTimeout(this.#timer);
     if (this.#channel) this.#channel.onclose = this.#channel.onmessage = null;
     this.#pc?.close();
-    const over = new LumameshError('relay-lost', 'the session with the relay ended', { cause: reason });
+    const over = new LumameshError('relay-lost', reason.message, { cause: reason });
     this.#replies._clear(over);
     this.#end(reason);
     this.#end = ignore;
@@ -793,7 +794,7 @@ class Net extends Emitter {
           start();
           if (running.size > 0) return;
           const each = failures.map(({ message }) => message).join('; ');
-          const none = new LumameshError('no-relay', `no relay can be used: ${each}`, { errors: failures });
+          const none = new LumameshError('no-relay', each, { errors: failures });
           reject(failures.length === 1 ? error : none);
         });
       };
@@ -857,7 +858,7 @@ class Net extends Emitter {
   #message(message, link) {
     if (message.action === 'nodes') return this.#learn(message.nodes, true);
     if (message.action !== 'error') return this._rooms.get(message.room)?._message(message, link);
-    const error = new LumameshError(String(message.code), `the relay says: ${message.message}`);
+    const error = new LumameshError(String(message.code), `${message.message}`);
     // Somebody else with our key: two sessions would throw each other out for ever, so this one yields.
     if (error.code === 'replaced') this.#shut(error);
     // A signal to a peer that has just left is no news: its `peer-left` is on the way.
@@ -930,15 +931,15 @@ class Net extends Emitter {
     const { nick = '', secret = '', info: about, maxPeers = 32, maxMessage = 1 << 28 } = options;
     const strings = [name, nick, secret].every((text) => typeof text === 'string');
     if (!strings || name === '' || name.includes('\0')) {
-      throw new LumameshError('bad-argument', 'name, nick and secret are strings, the name is not empty');
+      throw new LumameshError('bad-argument', 'name');
     }
-    if (!(maxPeers >= 2) || !(maxMessage > 0)) throw new LumameshError('bad-argument', 'maxPeers is 2 or more');
+    if (!(maxPeers >= 2) || !(maxMessage > 0)) throw new LumameshError('bad-argument', 'maxPeers');
     const { id, keyBytes } = await deriveRoom(name, secret);
     const key = await crypto.subtle.importKey('raw', keyBytes, 'AES-GCM', false, ['encrypt', 'decrypt']);
     const info = await seal(key, { nick, info: about }, `lumamesh-v1|info|${id}|${this.id}`);
-    if (info.length > 1024) throw new LumameshError('bad-argument', 'nick and info are too long');
-    if (this.status === 'closed') throw new LumameshError('closed', 'the net is closed');
-    if (this._rooms.has(id)) throw new LumameshError('already-joined', 'this net is in that room already');
+    if (info.length > 1024) throw new LumameshError('bad-argument', 'nick and info');
+    if (this.status === 'closed') throw new LumameshError('closed');
+    if (this._rooms.has(id)) throw new LumameshError('already-joined');
     const room = new Room(this, { id, key, info, name, nick, maxPeers, maxMessage });
     this._rooms.set(id, room);
     made(room);
@@ -948,7 +949,7 @@ class Net extends Emitter {
 
   /** Leaves every room, closes every channel and the sessions with relays, for good. */
   close() {
-    this.#shut(new LumameshError('closed', 'the net is closed'));
+    this.#shut(new LumameshError('closed'));
     for (const room of [...this._rooms.values()]) room._end();
   }
 
@@ -993,7 +994,7 @@ export function connect({ signal, ...options } = {}) {
       links = 2, rtc = {}, timing, dns = 'https://cloudflare-dns.com/dns-query',
     } = options;
     const list = [relays ?? []].flat();
-    if (!list.length) throw new LumameshError('bad-argument', 'relays is empty');
+    if (!list.length) throw new LumameshError('bad-argument', 'relays');
     const stats = Object.fromEntries(
       ['undecryptable', 'replayed', 'unknown', 'malformed', 'forged', 'stale', 'dropped', 'reconnects']
         .map((name) => [name, 0]));
@@ -1001,8 +1002,8 @@ export function connect({ signal, ...options } = {}) {
     const env = { RTCPeerConnection, fetch, links, rtc, dns, storage, stats, timing: { ...TIMING, ...timing } };
     const isUrl = (relay) => typeof relay === 'string' && !relay.startsWith('lm1.');
     const configs = list.map((relay) => (isUrl(relay) ? relay : toConfig(relay)));
-    if (!RTCPeerConnection) throw new LumameshError('no-webrtc', 'there is no WebRTC here');
-    if (!globalThis.crypto?.subtle) throw new LumameshError('insecure-context', 'no WebCrypto here');
+    if (!RTCPeerConnection) throw new LumameshError('no-webrtc');
+    if (!globalThis.crypto?.subtle) throw new LumameshError('insecure-context');
     const fetched = await Promise.allSettled(
       configs.map((relay) => (isUrl(relay) ? fetchRelays(env, relay) : relay)));
     net = new Net(fetched.flatMap(({ value }) => value ?? []), env);
@@ -1133,7 +1134,7 @@ class Room extends Emitter {
   /** A broadcast that a peer made or passes on: heard and passed on the first time it comes. */
   _flood(from, { f: origin, n }, value, options) {
     const { stats, id } = this._net;
-    if (typeof origin !== 'string' || !Number.isSafeInteger(n) || n < 0) {
+    if (typeof origin !== 'string' || !isInteger(n) || n < 0) {
       stats.malformed += 1;
       return;
     }
@@ -1162,7 +1163,7 @@ class Room extends Emitter {
     )));
   }
 
-  _end(reason = new LumameshError('closed', 'the room was left')) {
+  _end(reason = new LumameshError('closed')) {
     if (this.left) return;
     this.left = true;
     for (const timer of Object.values(this.#timers)) clearTimeout(timer);
@@ -1181,7 +1182,7 @@ class Room extends Emitter {
     const { _links, _env } = this._net;
     const entered = new Promise((resolve, reject) => { this.#entered = { resolve, reject }; });
     this.#after('join', _env.timing.join, () => (
-      this._end(new LumameshError('timeout', 'no relay let us in'))
+      this._end(new LumameshError('timeout', 'join'))
     ));
     for (const link of _links) this._enter(link);
     await entered;
@@ -1243,10 +1244,9 @@ class Room extends Emitter {
   /** Relays answer as STUN servers for everybody, and as TURN servers where they say so. */
   async _iceServers() {
     const { relay, relays, _env } = this._net;
-    const stun = (relays.length ? relays : [relay]).map((config) => {
-      const address = addressesOf(config)[0] ?? config.host;
-      return { urls: `stun:${address.includes(':') ? `[${address}]` : address}:${config.port}` };
-    });
+    const stun = (relays.length ? relays : [relay]).map((config) => (
+      { urls: `stun:${inUrl(placesOf(config)[0])}:${config.port}` }
+    ));
     const turn = await Promise.all(this.#turn.values());
     return [...stun, ...turn.filter(Boolean), ...(_env.rtc.iceServers ?? [])];
   }
@@ -1301,7 +1301,7 @@ class Room extends Emitter {
       stats.undecryptable += 1;
       if (this.#unreadable.has(id) || this.#unreadable.size >= MAX_INCOMING) return;
       this.#unreadable.add(id);
-      this._emit('error', new LumameshError('undecryptable', `the member ${id} cannot be read`, { id }));
+      this._emit('error', new LumameshError('undecryptable', id, { id }));
       return;
     }
     // A link that has ended meanwhile vouches for nobody.
@@ -1382,7 +1382,7 @@ class Room extends Emitter {
     const { n } = signal;
     const last = _seen.get(pair) ?? -1;
     // Each relay that both have in common brings every signal: the first copy counts, the others are no replays.
-    const fresh = Number.isSafeInteger(n) && n > (link._seen.get(pair) ?? -1);
+    const fresh = isInteger(n) && n > (link._seen.get(pair) ?? -1);
     if (fresh) remember(link._seen, pair, n);
     if (!fresh || n < 0) stats.replayed += 1;
     else if (n > last) {
@@ -1442,16 +1442,15 @@ class Room extends Emitter {
  *
  * meta is 0 for a message; {q: token} makes it a request, {a: token} its answer ({e: text}: an error), and
  * {f: origin, n: number} a broadcast to be passed on. A binary frame of channel 0 is the id (4 bytes) and a
- * piece, one of channel 1 the type (1 byte) and a whole value.
+ * piece, one of channel 1 the JSON of [type, meta], a line feed and a whole value.
  */
-const TYPES = [
-  'JSON', 'Blob', 'ArrayBuffer', 'Uint8Array', 'Int8Array', 'Uint8ClampedArray', 'Uint16Array', 'Int16Array',
-  'Uint32Array', 'Int32Array', 'Float32Array', 'Float64Array', 'BigInt64Array', 'BigUint64Array', 'DataView',
-];
+const isType = matches(/^(Blob|File|ArrayBuffer|DataView|((Big)?(Int|Uint)\d\d?|Uint8Clamped|Float\d\d)Array)$/);
+
+const isBlob = (type) => type === 'Blob' || type === 'File';
 
 /** The binary value of a type that the page is given. */
-const fromBytes = (type, bytes) => (
-  type === 2 ? bytes.buffer : new globalThis[TYPES[type]](bytes.buffer)
+const fromBytes = (type, { buffer }) => (
+  type === 'ArrayBuffer' ? buffer : new globalThis[type](buffer)
 );
 
 /**
@@ -1459,21 +1458,20 @@ const fromBytes = (type, bytes) => (
  * @throws {LumameshError} `bad-argument`
  */
 function pack(value) {
-  const isBlob = value instanceof Blob;
-  if (isBlob || value instanceof ArrayBuffer || ArrayBuffer.isView(value)) {
+  // Subclasses, such as Buffer in Node.js, go as what they are made of.
+  const type = value?.[Symbol.toStringTag];
+  if (isType(type)) {
     const { buffer = value, byteOffset = 0, byteLength } = value;
-    // Subclasses, such as Buffer in Node.js, go as what they are made of.
-    const type = isBlob ? 1 : TYPES.findIndex((name, i) => i > 1 && value instanceof globalThis[name]);
-    return { type, source: isBlob ? value : new Uint8Array(buffer, byteOffset, byteLength) };
+    return { type, source: value.arrayBuffer ? value : new Uint8Array(buffer, byteOffset, byteLength) };
   }
   let text;
   try {
     text = JSON.stringify(value);
   } catch (cause) {
-    throw new LumameshError('bad-argument', 'not a JSON value', { cause });
+    throw new LumameshError('bad-argument', 'value', { cause });
   }
-  if (text === undefined) throw new LumameshError('bad-argument', 'not a JSON value');
-  return { type: 0, text };
+  if (text === undefined) throw new LumameshError('bad-argument', 'value');
+  return { type: '', text };
 }
 
 /** The frames of a long value. */
@@ -1591,7 +1589,7 @@ class Peer extends Emitter {
   async request(value, { timeout = this.#env.timing.request, signal } = {}) {
     const packed = pack(value);
     this.#checkOpen();
-    const [q, answer] = this.#replies._expect(timeout, 'a request');
+    const [q, answer] = this.#replies._expect(timeout, 'request');
     try {
       this._post(packed, { q }, { signal }).catch((error) => this.#replies._settle(q, error));
     } catch (error) {
@@ -1613,35 +1611,29 @@ class Peer extends Emitter {
     this.#checkOpen();
     this.#findPath();
     const sent = performance.now();
-    const [token, echo] = this.#replies._expect(ms, 'a ping');
-    this.#put(JSON.stringify(['p', token]));
+    const [token, echo] = this.#replies._expect(ms, 'ping');
+    this.#frame('p', token);
     await echo;
     return performance.now() - sent;
   }
 
   /**
-   * Makes a direct link with a member that is `far`, and keeps it.
+   * Makes a direct link with a member that is `far`, and keeps it. Attempts go on as long as the member is there.
    * @returns {Promise<void>}
-   * @throws {LumameshError} `timeout`, `closed`
+   * @throws {LumameshError} `closed`: the member has gone
    */
-  open() {
+  async open() {
     this.#pinned = true;
     if (this.state === 'far') this._begin(true);
-    return new Promise((resolve, reject) => {
-      const settle = () => {
-        if (this.state !== 'open' && this.state !== 'closed') return;
-        clearTimeout(timer);
-        off();
-        if (this.state === 'open') resolve();
-        else reject(new LumameshError('closed', 'the peer has gone'));
-      };
-      const off = this.on('state', settle);
-      const timer = setTimeout(() => {
-        off();
-        reject(new LumameshError('timeout', `no connection with ${this.id}`));
-      }, this.#env.timing.join);
-      settle();
-    });
+    while (this.state !== 'open') {
+      if (this.state === 'closed') throw new LumameshError('closed');
+      await new Promise((resolve) => {
+        const off = this.on('state', () => {
+          off();
+          resolve();
+        });
+      });
+    }
   }
 
   /**
@@ -1673,7 +1665,7 @@ class Peer extends Emitter {
 
   #checkOpen() {
     if (this.state === 'open' && this.#channel.readyState === 'open') return;
-    throw new LumameshError('not-open', `the channel is ${this.state}`);
+    throw new LumameshError('not-open', this.state);
   }
 
   _post(packed, meta, { reliable = true, progress, signal } = {}) {
@@ -1681,7 +1673,7 @@ class Peer extends Emitter {
     const { type, text, source } = packed;
     const size = text?.length ?? source.size ?? source.length;
     if (!reliable) return Promise.resolve(this.#postFast(packed, size, meta));
-    const lane = this.#lanes[type && 1];
+    const lane = this.#lanes[type ? 1 : 0];
     if (!type && size <= SMALL) {
       const frame = `["m",${JSON.stringify(meta)},${text}]`;
       if (!lane.length && this.#channel.bufferedAmount < HIGH) {
@@ -1699,16 +1691,20 @@ class Peer extends Emitter {
   }
 
   #postFast({ type, text, source }, size, meta) {
-    if (size > SMALL || type === 1) throw new LumameshError('too-large', 'too large for an unreliable message');
+    if (size > SMALL || source?.arrayBuffer) throw new LumameshError('too-large');
     const channel = this.#fast;
     if (channel.readyState !== 'open' || channel.bufferedAmount > STALE) {
       this.#stats.dropped += 1;
       return false;
     }
     // What is passed on needs its meta; the few bytes of it are no loss there.
-    const frame = type ? concat([type], utf8(`${JSON.stringify(meta)}\n`), source)
+    const frame = type ? concat(utf8(`${JSON.stringify([type, meta])}\n`), source)
       : `["m",${JSON.stringify(meta)},${text}]`;
     return this.#put(frame, channel);
+  }
+
+  #frame(...parts) {
+    this.#put(JSON.stringify(parts));
   }
 
   #put(frame, channel = this.#channel) {
@@ -1717,13 +1713,13 @@ class Peer extends Emitter {
       return true;
     } catch (cause) {
       this._end(); // A message that breaks off in the middle must not be taken for a whole one.
-      throw new LumameshError('not-open', 'the channel broke', { cause });
+      throw new LumameshError('not-open', undefined, { cause });
     }
   }
 
   #enqueue(job, lane, signal) {
     if (this.#queued + job.weight > MAX_QUEUE) {
-      throw new LumameshError('queue-full', 'too much is waiting to be sent');
+      throw new LumameshError('queue-full');
     }
     this.#queued += job.weight;
     const sent = new Promise((resolve, reject) => Object.assign(job, { resolve, reject }));
@@ -1741,7 +1737,7 @@ class Peer extends Emitter {
       if (at < 0) continue;
       lane.splice(at, 1);
       this.#queued -= job.weight;
-      if (tell && job.begun && this.state === 'open') this.#put(JSON.stringify(['x', job.id]));
+      if (tell && job.begun && this.state === 'open') this.#frame('x', job.id);
     }
     job.reject(error);
   }
@@ -1771,7 +1767,7 @@ class Peer extends Emitter {
         else Object.assign(job, { begun: job.id, sent: 0 });
         if (job.total) job.progress?.(job.sent, job.total);
       } catch (cause) {
-        this.#giveUp(job, new LumameshError('unreadable', 'the value cannot be read', { cause }), true);
+        this.#giveUp(job, new LumameshError('unreadable', undefined, { cause }), true);
       }
     }
     this.#pumping = false;
@@ -1807,26 +1803,27 @@ class Peer extends Emitter {
     else if (kind === 'n') this.#refusedBy(id);
     else if (kind === 'u') this.#unlinked();
     else if (kind === 'o') this.#replies._settle(id);
-    else if (kind === 'p' && Number.isSafeInteger(id)) {
+    else if (kind === 'p' && isInteger(id)) {
       // A peer that asks faster than it reads gets no echo.
-      if (this.#channel.bufferedAmount < HIGH * 2) this.#put(JSON.stringify(['o', id]));
-    } else throw new Error('not a frame');
+      if (this.#channel.bufferedAmount < HIGH * 2) this.#frame('o', id);
+    } else throw new Error();
   }
 
   #begin([id, size, type, meta, mime = '', name]) {
-    const good = [id, size].every((number) => Number.isSafeInteger(number) && number >= 0)
-      && TYPES[type] && !this.#incoming.has(id);
-    if (!good) throw new Error('not a head');
+    const good = isInteger(id) && isInteger(size) && id >= 0 && size >= 0
+      && (!type || isType(type)) && !this.#incoming.has(id);
+    if (!good) throw new Error();
     const most = this._room._maxMessage;
-    let held = type === 1 ? 0 : size;
-    for (const other of this.#incoming.values()) if (other.type !== 1) held += other.size;
+    const blob = isBlob(type);
+    let held = blob ? 0 : size;
+    for (const other of this.#incoming.values()) if (!other.blob) held += other.size;
     const fits = held <= most && size <= most * 16 && this.#incoming.size < MAX_INCOMING;
     if (!fits) {
       this.#stats.dropped += 1;
-      this.#put(JSON.stringify(['n', id]));
+      this.#frame('n', id);
       return;
     }
-    const message = { size, type, meta, mime: `${mime}`, name, got: 0, parts: [], loose: 0 };
+    const message = { size, type, blob, meta, mime: `${mime}`, name, got: 0, parts: [], loose: 0 };
     this.#incoming.set(id, message);
     if (!size) this.#whole(id, message);
   }
@@ -1834,24 +1831,24 @@ class Peer extends Emitter {
   #binary(frame, fast) {
     if (fast) {
       const end = frame.indexOf(10);
-      if (!(frame[0] > 1 && TYPES[frame[0]]) || end < 0) throw new Error('not a value');
-      const meta = JSON.parse(new TextDecoder().decode(frame.subarray(1, end)));
-      return this.#deliver(meta, fromBytes(frame[0], frame.slice(end + 1)), false);
+      const [type, meta] = JSON.parse(new TextDecoder().decode(frame.subarray(0, end)));
+      if (!isType(type) || isBlob(type)) throw new Error();
+      return this.#deliver(meta, fromBytes(type, frame.slice(end + 1)), false);
     }
     const id = new DataView(frame.buffer, frame.byteOffset).getUint32(0);
     const message = this.#incoming.get(id);
     if (!message) return; // Given up, or not wanted: the rest of it was on its way.
-    const { type, size, meta, name } = message;
+    const { type, size, meta, name, blob } = message;
     const piece = frame.subarray(4);
     message.got += piece.length;
     if (message.got > size || !piece.length) {
       this.#incoming.delete(id);
-      throw new Error('longer than told');
+      throw new Error();
     }
     message.parts.push(piece);
     message.loose += piece.length;
     // Browsers keep Blobs out of the page's memory.
-    if (type === 1 && message.loose >= BLOCK) {
+    if (blob && message.loose >= BLOCK) {
       message.parts = [new Blob(message.parts)];
       message.loose = 0;
     }
@@ -1859,10 +1856,10 @@ class Peer extends Emitter {
     if (message.got === size) this.#whole(id, message);
   }
 
-  #whole(id, { type, parts, meta, mime, name }) {
+  #whole(id, { type, blob, parts, meta, mime, name }) {
     this.#incoming.delete(id);
     let value;
-    if (type === 1) {
+    if (blob) {
       const named = typeof name === 'string' && globalThis.File;
       value = named ? new File(parts, name, { type: mime }) : new Blob(parts, { type: mime });
     } else {
@@ -1874,7 +1871,7 @@ class Peer extends Emitter {
 
   #refusedBy(id) {
     const job = this.#lanes.flat().find((one) => one.id === id && id);
-    if (job) this.#giveUp(job, new LumameshError('too-large', 'the peer has no room for this'));
+    if (job) this.#giveUp(job, new LumameshError('too-large'));
   }
 
   #deliver(meta, value, reliable) {
@@ -1941,7 +1938,7 @@ class Peer extends Emitter {
     this.#arm(Math.min(attempt * 2 ** this.#attempts, attemptMax) * (this.#polite ? 1.3 : 1));
     this.#attempts += 1;
     if (this.#attempts !== 2 || !this._announced) return;
-    const error = new LumameshError('peer-unreachable', `no connection with ${this.id} yet`, { peer: this });
+    const error = new LumameshError('peer-unreachable', this.id, { peer: this });
     this._room._emit('error', error);
   }
 
@@ -2002,9 +1999,9 @@ class Peer extends Emitter {
     pc.close();
     this.#wake();
     this.#incoming.clear();
-    const gone = new LumameshError('closed', 'the channel closed');
+    const gone = new LumameshError('closed');
     for (const job of this.#lanes.flat()) this.#giveUp(job, gone);
-    this.#replies._clear(new LumameshError('not-open', 'the channel closed'));
+    this.#replies._clear(new LumameshError('not-open'));
   }
 
   #renegotiate() {
@@ -2026,7 +2023,7 @@ class Peer extends Emitter {
   }
 
   #say(signal) {
-    if (this.#inBand && this.state === 'open') this.#put(JSON.stringify(['s', signal]));
+    if (this.#inBand && this.state === 'open') this.#frame('s', signal);
     else this._room._send(this.id, signal);
   }
 
@@ -2175,7 +2172,7 @@ class Peer extends Emitter {
     if (this.state === 'connecting' && !this.#pinned) return this.#toFar();
     if (this.state !== 'open' || this.#useful || !this.#idle) return;
     this.#leaving = true;
-    this.#put('["u"]');
+    this.#frame('u');
   }
 
   #unlinked() {
