@@ -46,8 +46,8 @@ const MAX_INCOMING = 16;
 const MAX_REQUESTS = 64;
 /** Bytes of JSON that may wait for one peer; more throw `queue-full`. */
 const MAX_QUEUE = 1 << 26;
-/** Numbers of broadcasts that are remembered of each origin, to hear each of them once. */
-const WINDOW = 1024;
+/** Broadcasts that are remembered, to hear each of them once. */
+const MAX_HEARD = 16_384;
 
 /** All waiting times, in milliseconds. `connect()` takes replacements, for tests. */
 const TIMING = {
@@ -57,10 +57,8 @@ const TIMING = {
   ping: 1_300, // Two pings in a row without a sign of life end the session: noticed within 4 s.
   retry: 500, // Pause before the first reconnection; doubles, with jitter, up to retryMax.
   retryMax: 15_000,
-  spareMax: 60_000, // The same while another relay serves us.
   stable: 10_000, // A session that lived this long lets the pauses begin anew.
-  fetch: 5_000, // For a relay list.
-  dns: 1_000, // For the addresses of a relay's name.
+  fetch: 1_500, // For the addresses of a relay's name; a relay list has three times as long.
   join: 20_000, // joinRoom() gives up after this long without a relay.
   rejoin: 5_000, // Pause before a room that the relay refused on reconnection is tried again.
   offer: 1_500, // How long a member waits for a newcomer's offer before it makes one itself.
@@ -252,6 +250,19 @@ export function decodeRelayConfig(blob) {
   return checkConfig(config);
 }
 
+/** A relay's candidate lines. */
+function candidatesOf(config) {
+  const places = placesOf(config);
+  const { length } = places;
+  // Each has a foundation of its own; what counts down in the priority is the local preference (RFC 8445
+  // section 5.1.2.1).
+  return [
+    [config.port, 'udp', 2130706431, ''], [config.tcp, 'tcp', 1015021567 + 256 * length, ' tcptype passive'],
+  ].flatMap(([port, kind, top, more], row) => (port ? places.map((place, i) => (
+    `a=candidate:${row * length + i + 1} 1 ${kind} ${top - 256 * i} ${place} ${port} typ host${more}\n`
+  )) : []));
+}
+
 /**
  * The relay's answer to a page's offer. The relay never sees the offer, so the page writes the answer itself
  * from the config, and the DTLS fingerprint in it makes sure that nobody but this relay can take the call.
@@ -261,23 +272,23 @@ export function decodeRelayConfig(blob) {
  */
 export function relayAnswer(offer, config) {
   const mid = /^a=mid:(.*?)\r?$/m.exec(offer)?.[1] ?? '0';
-  const { port, tcp } = config;
-  const places = placesOf(config);
-  const { length } = places;
-  // Each has a foundation of its own; what counts down in the priority is the local preference (RFC 8445
-  // section 5.1.2.1).
-  const candidates = [
-    [port, 'udp', 2130706431, ''], [tcp, 'tcp', 1015021567 + 256 * length, ' tcptype passive'],
-  ].flatMap(([at, kind, top, more], row) => (at ? places.map((place, i) => (
-    `a=candidate:${row * length + i + 1} 1 ${kind} ${top - 256 * i} ${place} ${at} typ host${more}`
-  )) : []));
-  const lines = [
-    'v=0', 'o=- 0 0 IN IP4 0.0.0.0', 's=-', 't=0 0', 'a=ice-lite', `a=group:BUNDLE ${mid}`,
-    `m=application ${port} UDP/DTLS/SCTP webrtc-datachannel`, 'c=IN IP4 0.0.0.0', `a=mid:${mid}`,
-    `a=ice-ufrag:${config.ufrag}`, `a=ice-pwd:${config.pwd}`, `a=fingerprint:sha-256 ${config.fingerprint}`,
-    'a=setup:passive', 'a=sctp-port:5000', 'a=max-message-size:65536', ...candidates, 'a=end-of-candidates',
-  ];
-  return lines.map((line) => `${line}\r\n`).join('');
+  return `v=0
+o=- 0 0 IN IP4 0.0.0.0
+s=-
+t=0 0
+a=ice-lite
+a=group:BUNDLE ${mid}
+m=application ${config.port} UDP/DTLS/SCTP webrtc-datachannel
+c=IN IP4 0.0.0.0
+a=mid:${mid}
+a=ice-ufrag:${config.ufrag}
+a=ice-pwd:${config.pwd}
+a=fingerprint:sha-256 ${config.fingerprint}
+a=setup:passive
+a=sctp-port:5000
+a=max-message-size:65536
+${candidatesOf(config).join('')}a=end-of-candidates
+`.replaceAll('\n', '\r\n');
 }
 
 /**
@@ -374,7 +385,7 @@ async function checkRecord({ record, sig }) {
 /** A text from the web, of bounded length and within bounded time. */
 async function fetchText(env, url, ms, headers) {
   const response = await env.fetch(url, { headers, signal: AbortSignal.timeout(ms) });
-  if (!response.ok) throw new Error(`${url} answers ${response.status}`);
+  if (!response.ok) throw new Error(response.status);
   const reader = response.body.getReader();
   let bytes = new Uint8Array();
   for (;;) {
@@ -383,7 +394,7 @@ async function fetchText(env, url, ms, headers) {
     bytes = concat(bytes, value);
     if (bytes.length > MAX_FETCH) {
       reader.cancel().catch(() => {});
-      throw new Error(`${url} is too long`);
+      throw new Error('too long');
     }
   }
 }
@@ -394,7 +405,7 @@ const toConfig = (relay) => (typeof relay === 'string' ? decodeRelayConfig(relay
 async function fetchRelays(env, url) {
   let entries;
   try {
-    const text = (await fetchText(env, url, env.timing.fetch)).trim();
+    const text = (await fetchText(env, url, env.timing.fetch * 3)).trim();
     entries = text[0] === '[' ? JSON.parse(text) : text.split(/\s*\n\s*/);
   } catch (cause) {
     throw new LumameshError('bad-config', `relay list: ${cause.message}`, { cause });
@@ -416,19 +427,13 @@ async function lookUp(env, config) {
   if (!host || !env.dns || !env.fetch) return config;
   const ask = async (type) => {
     const url = `${env.dns}?name=${host}&type=${type}`;
-    const { Answer } = JSON.parse(await fetchText(env, url, env.timing.dns, { accept: 'application/dns-json' }));
+    const { Answer } = JSON.parse(await fetchText(env, url, env.timing.fetch, { accept: 'application/dns-json' }));
     return Answer.map(({ data }) => data).filter(type === 'A' ? isIPv4 : isIPv6).map(canonical);
   };
   const answers = await Promise.all(['A', 'AAAA'].map((type) => ask(type).catch(() => [])));
   const all = new Set([...answers.flat(), ...addressesOf(config)]);
   return all.size ? { ...rest, host, alt: [...all].slice(0, MAX_ALT) } : config;
 }
-
-/** The ways that lead to a relay, for people. */
-const waysTo = (config) => ['udp', 'tcp'].flatMap((kind) => {
-  const port = kind === 'udp' ? config.port : config.tcp;
-  return port ? placesOf(config).map((place) => `${kind} ${inUrl(place)}:${port}`) : [];
-});
 
 /** Events. A handler that throws is reported to the page and disturbs neither the others nor the library. */
 class Emitter {
@@ -480,50 +485,37 @@ function abortable(promise, signal, undo = ignore) {
 }
 
 /** Replies that are waited for, by token, each with its deadline. */
-class Replies {
-  #waiting = new Map();
+class Replies extends Map {
   #token = 0;
-
-  get _size() {
-    return this.#waiting.size;
-  }
 
   /** @returns {[number, Promise]} the token to send along, and what comes of it */
   _expect(ms, what) {
     const token = (this.#token += 1);
     return [token, new Promise((resolve, reject) => {
-      const late = () => this._settle(token, new LumameshError('timeout', what));
-      this.#waiting.set(token, { resolve, reject, timer: setTimeout(late, ms) });
+      const timer = setTimeout(() => this._settle(token, new LumameshError('timeout', what)), ms);
+      this.set(token, (error, value) => {
+        clearTimeout(timer);
+        if (error) reject(error);
+        else resolve(value);
+      });
     })];
   }
 
-  _has(token) {
-    return this.#waiting.has(token);
-  }
-
   _settle(token, error, value) {
-    const { resolve, reject, timer } = this.#waiting.get(token) ?? { resolve: ignore, reject: ignore };
-    this.#waiting.delete(token);
-    clearTimeout(timer);
-    if (error) reject(error);
-    else resolve(value);
+    const settle = this.get(token);
+    this.delete(token);
+    settle?.(error, value);
   }
 
   _clear(error) {
-    for (const token of [...this.#waiting.keys()]) this._settle(token, error);
+    for (const token of this.keys()) this._settle(token, error);
   }
 }
 
-/** Makes the description that is due. Some implementations outside browsers want to be told which it is. */
-async function describe(pc) {
-  try {
-    await pc.setLocalDescription();
-  } catch (error) {
-    if (error.name !== 'TypeError') throw error;
-    const answer = pc.signalingState === 'have-remote-offer';
-    await pc.setLocalDescription(await (answer ? pc.createAnswer() : pc.createOffer()));
-  }
-}
+/** Makes the description that is due. (Not everybody outside browsers knows by itself which one that is.) */
+const describe = async (pc) => pc.setLocalDescription(
+  await (pc.signalingState === 'have-remote-offer' ? pc.createAnswer() : pc.createOffer()),
+);
 
 // ---- Link: one session with one relay -----------------------------------------------------------
 
@@ -564,7 +556,10 @@ class Link {
   }
 
   #unreachable() {
-    const tried = waysTo(this._config);
+    const tried = candidatesOf(this._config).map((line) => {
+      const [, , kind, , place, port] = line.split(' ');
+      return `${kind} ${inUrl(place)}:${port}`;
+    });
     this._close(new LumameshError('relay-unreachable', tried.join(', '), { tried }));
   }
 
@@ -621,21 +616,17 @@ class Link {
 
   #message(text) {
     this.#unanswered = 0;
-    let message;
     try {
-      message = JSON.parse(text);
-    } catch { /* counted below */ }
-    if (typeof message?.action !== 'string') {
+      const message = JSON.parse(text);
+      const { re, action, more, code } = message;
+      if (typeof action !== 'string') throw new Error();
+      const asked = this.#replies.has(re);
+      const error = action === 'error' && new LumameshError(`${code}`, `${message.message}`);
+      if (!asked || !error) this._onmessage(message, error);
+      if (asked && !more) this.#replies._settle(re, error, message);
+    } catch {
       this.#env.stats.malformed += 1;
-      return;
     }
-    const { re, action, more } = message;
-    const asked = this.#replies._has(re);
-    const failed = action === 'error';
-    if (!asked || !failed) this._onmessage(message);
-    if (!asked || more) return;
-    const error = failed && new LumameshError(String(message.code), `${message.message}`);
-    this.#replies._settle(re, error, message);
   }
 
   /**
@@ -684,7 +675,8 @@ function remember(map, key, value, most = MAX_PAIRS) {
  * complaints of a relay that belong to no call.
  */
 class Net extends Emitter {
-  #relays = []; // { config, fails, seq? }: those of the page, then those that relays told of
+  #relays; // { config, fails }: those of the page
+  #told = new Map(); // nk → the same with record, sig and seq: those that relays told of
   #key = randomBytes(32);
   #dialing = new Set();
   #tries = 0;
@@ -731,7 +723,7 @@ class Net extends Emitter {
   async _start(failure) {
     this.id = await peerIdOf(this.#key);
     await this.#recall();
-    if (!this.#relays.length) throw failure;
+    if (!this.#all.length) throw failure;
     this.#adopt(await this.#openAny());
     this.#listen();
     this.#fill();
@@ -739,16 +731,18 @@ class Net extends Emitter {
 
   /** Whatever tells that the page may have been away or elsewhere. */
   #listen() {
-    const { signal } = this.#off;
     const { document, navigator } = globalThis;
-    const listen = (target, types, handler) => types.forEach((type) => (
-      target?.addEventListener?.(type, handler, { signal })
-    ));
-    listen(globalThis, ['pagehide'], (event) => event.persisted || this.close());
-    listen(globalThis, ['online'], () => this._wake(true));
-    listen(navigator?.connection, ['change'], () => this._wake(true));
-    listen(globalThis, ['pageshow'], (event) => event.persisted && this._wake());
-    listen(document, ['visibilitychange', 'resume'], () => document.hidden || this._wake());
+    const handler = ({ type, persisted }) => {
+      if (type === 'pagehide') return persisted || this.close();
+      if (!document?.hidden) this._wake(/^(online|change)$/.test(type));
+    };
+    const targets = [
+      [globalThis, 'pagehide', 'pageshow', 'online'], [document, 'visibilitychange', 'resume'],
+      [navigator?.connection, 'change'],
+    ];
+    for (const [target, ...types] of targets) {
+      for (const type of types) target?.addEventListener?.(type, handler, { signal: this.#off.signal });
+    }
   }
 
   /** Looks at every session and channel at once, instead of when their timers next do. */
@@ -760,10 +754,14 @@ class Net extends Emitter {
     for (const room of this._rooms.values()) room._wake(moved);
   }
 
+  get #all() {
+    return [...this.#relays, ...this.#told.values()];
+  }
+
   /** Relays that could be called now, those that failed last. One that told us of itself anew counts twice. */
   #candidates() {
     const busy = new Set([...this._links, ...this.#dialing].map((link) => link._config.nk));
-    return this.#relays.filter(({ config }) => !busy.has(config.nk)).sort((a, b) => a.fails - b.fails);
+    return this.#all.filter(({ config }) => !busy.has(config.nk)).sort((a, b) => a.fails - b.fails);
   }
 
   /** The first relay that opens wins. A relay that fails, or keeps us waiting, brings the next one in. */
@@ -807,7 +805,7 @@ class Net extends Emitter {
     this._links.add(link);
     link._seen = new Map(this._seen); // Whatever was heard before it began is a replay.
     this.relay = this.relays[0];
-    link._onmessage = (message) => this.#message(message, link);
+    link._onmessage = (message, error) => this.#message(message, link, error);
     link._onGap = () => this._wake();
     link._ended.then((reason) => this.#lost(link, reason));
     if (this.status !== 'open') this.#setStatus('open');
@@ -818,7 +816,7 @@ class Net extends Emitter {
 
   #lost(link, reason) {
     if (!this._links.delete(link) || this.status === 'closed') return;
-    for (const relay of this.#relays) if (relay.config.nk === link._config.nk) relay.fails += 1;
+    for (const relay of this.#all) if (relay.config.nk === link._config.nk) relay.fails += 1;
     for (const room of this._rooms.values()) room._lost(link);
     if (performance.now() - link._since > this._env.timing.stable) this.#tries = 0;
     if (this._links.size) this.relay = this.relays[0];
@@ -830,9 +828,9 @@ class Net extends Emitter {
   /** Calls relays until there are as many as we want, with growing pauses, each of a length by chance. */
   async #fill(first) {
     const run = this.#run = {};
-    const { retry, retryMax, spareMax } = this._env.timing;
+    const { retry, retryMax } = this._env.timing;
     for (let wait = first; ; wait = undefined) {
-      const most = this._links.size ? spareMax : retryMax;
+      const most = retryMax * (this._links.size ? 4 : 1); // A spare one is less urgent.
       wait ??= Math.min(retry * 2 ** this.#tries, most) * (0.5 + Math.random() / 2);
       clearTimeout(this.#timer);
       await new Promise((resolve) => { this.#timer = setTimeout(resolve, wait); });
@@ -855,10 +853,9 @@ class Net extends Emitter {
     this._emit('status', status, error);
   }
 
-  #message(message, link) {
+  #message(message, link, error) {
     if (message.action === 'nodes') return this.#learn(message.nodes, true);
-    if (message.action !== 'error') return this._rooms.get(message.room)?._message(message, link);
-    const error = new LumameshError(String(message.code), `${message.message}`);
+    if (!error) return this._rooms.get(message.room)?._message(message, link);
     // Somebody else with our key: two sessions would throw each other out for ever, so this one yields.
     if (error.code === 'replaced') this.#shut(error);
     // A signal to a peer that has just left is no news: its `peer-left` is on the way.
@@ -869,22 +866,22 @@ class Net extends Emitter {
 
   /** Takes node records in, each as its node signed it: a newer one takes the place of an older. */
   async #learn(nodes, save) {
-    if (!Array.isArray(nodes)) return;
-    for (const node of nodes.slice(0, MAX_RELAYS)) {
-      const found = await checkRecord(node ?? {}).catch(() => null);
-      if (!found) this.stats.forged += 1;
-      const old = this.#relays.find(({ seq, config }) => seq && config.nk === found?.config.nk);
-      if (!found?.serves || old?.seq >= found.seq) continue;
-      const told = this.#relays.filter((relay) => relay.seq && relay !== old);
-      told.push({ ...found, fails: old?.fails ?? 0 });
-      told.sort((a, b) => b.seq - a.seq);
-      this.#relays = [...this.#relays.filter(({ seq }) => !seq), ...told.slice(0, MAX_NODES)];
+    for (const node of nodes?.slice?.(0, MAX_RELAYS) ?? []) {
+      try {
+        const found = await checkRecord(node);
+        const { nk } = found.config;
+        const { seq = -1, fails = 0 } = this.#told.get(nk) ?? {};
+        if (found.serves && found.seq > seq) remember(this.#told, nk, { ...found, fails }, MAX_NODES);
+      } catch {
+        this.stats.forged += 1;
+      }
     }
-    const told = this.#relays.filter(({ seq }) => seq).map(({ record, sig }) => ({ record, sig }));
+    if (!save) return;
     try {
-      if (save) this._env.storage()?.setItem('lumamesh-nodes', JSON.stringify(told));
+      const told = [...this.#told.values()].map(({ record, sig }) => ({ record, sig }));
+      this._env.storage()?.setItem('lumamesh-nodes', JSON.stringify(told));
     } catch { /* No place, or a frame that may not: then they are learnt again. */ }
-    if (save && this.status === 'open' && this._links.size < this._env.links) this.#fill();
+    if (this._links.size && this._links.size < this._env.links) this.#fill();
   }
 
   async #recall() {
@@ -914,21 +911,8 @@ class Net extends Emitter {
    * @throws {LumameshError} `bad-argument`, `already-joined`, `closed`, `timeout`, `aborted`, or what the relay
    *   says: `room-full`, `too-many-rooms`, `rate-limited`
    */
-  joinRoom(name, { signal, ...options } = {}) {
-    let room;
-    let given;
-    const joined = this.#join(name, options, (made) => {
-      room = made;
-      if (given) room._end(given);
-    });
-    return abortable(joined, signal, (error) => {
-      given = error;
-      room?._end(error);
-    });
-  }
-
-  async #join(name, options, made) {
-    const { nick = '', secret = '', info: about, maxPeers = 32, maxMessage = 1 << 28 } = options;
+  async joinRoom(name, options = {}) {
+    const { nick = '', secret = '', info: about, maxPeers = 32, maxMessage = 1 << 28, signal } = options;
     const strings = [name, nick, secret].every((text) => typeof text === 'string');
     if (!strings || name === '' || name.includes('\0')) {
       throw new LumameshError('bad-argument', 'name');
@@ -942,8 +926,7 @@ class Net extends Emitter {
     if (this._rooms.has(id)) throw new LumameshError('already-joined');
     const room = new Room(this, { id, key, info, name, nick, maxPeers, maxMessage });
     this._rooms.set(id, room);
-    made(room);
-    await room._first();
+    await room._first(signal);
     return room;
   }
 
@@ -995,19 +978,23 @@ export function connect({ signal, ...options } = {}) {
     } = options;
     const list = [relays ?? []].flat();
     if (!list.length) throw new LumameshError('bad-argument', 'relays');
-    const stats = Object.fromEntries(
-      ['undecryptable', 'replayed', 'unknown', 'malformed', 'forged', 'stale', 'dropped', 'reconnects']
-        .map((name) => [name, 0]));
+    const stats = {
+      undecryptable: 0, replayed: 0, unknown: 0, malformed: 0, forged: 0, stale: 0, dropped: 0, reconnects: 0,
+    };
     const storage = () => ('storage' in options ? options.storage : globalThis.localStorage);
     const env = { RTCPeerConnection, fetch, links, rtc, dns, storage, stats, timing: { ...TIMING, ...timing } };
-    const isUrl = (relay) => typeof relay === 'string' && !relay.startsWith('lm1.');
-    const configs = list.map((relay) => (isUrl(relay) ? relay : toConfig(relay)));
+    let failure;
+    const configs = list.map((relay) => (
+      typeof relay !== 'string' || relay.startsWith('lm1.') ? toConfig(relay)
+        : fetchRelays(env, relay).catch((error) => {
+          failure = error;
+          return [];
+        })
+    ));
     if (!RTCPeerConnection) throw new LumameshError('no-webrtc');
     if (!globalThis.crypto?.subtle) throw new LumameshError('insecure-context');
-    const fetched = await Promise.allSettled(
-      configs.map((relay) => (isUrl(relay) ? fetchRelays(env, relay) : relay)));
-    net = new Net(fetched.flatMap(({ value }) => value ?? []), env);
-    await net._start(fetched.find(({ reason }) => reason)?.reason);
+    net = new Net((await Promise.all(configs)).flat(), env);
+    await net._start(failure);
     return net;
   })();
   return abortable(connected, signal, () => net?.close());
@@ -1070,7 +1057,7 @@ class Room extends Emitter {
   #waiting = 0; // in the queue
   #outbox = Promise.resolve(); // what we signal, in the order of its counters
   #turn = new Map(); // link → promise of a server
-  #heard = new Map(); // origin → { top, numbers }: broadcasts that were passed on to us
+  #heard = new Map(); // broadcasts that came to us
   #wanted = new Set();
   #timers = {};
 
@@ -1089,7 +1076,7 @@ class Room extends Emitter {
     /** Whether the room was left. @type {boolean} */
     this.left = false;
     /** Answers requests of peers that have no `onrequest` of their own. @type {?function(*, Peer): *} */
-    this.onrequest = null;
+    this.onrequest = () => { throw 'nobody answers'; };
     this.#key = key;
     this.#info = info;
   }
@@ -1133,19 +1120,11 @@ class Room extends Emitter {
 
   /** A broadcast that a peer made or passes on: heard and passed on the first time it comes. */
   _flood(from, { f: origin, n }, value, options) {
-    const { stats, id } = this._net;
-    if (typeof origin !== 'string' || !isInteger(n) || n < 0) {
-      stats.malformed += 1;
-      return;
-    }
-    if (origin === id) return;
-    const heard = this.#heard.get(origin) ?? { top: -1, numbers: new Set() };
-    const { top, numbers } = heard;
-    if (numbers.has(n) || n <= top - WINDOW) return;
-    numbers.add(n);
-    heard.top = Math.max(top, n);
-    if (numbers.size > WINDOW) for (const old of numbers) if (old <= heard.top - WINDOW) numbers.delete(old);
-    remember(this.#heard, origin, heard, MAX_MEMBERS);
+    if (typeof origin !== 'string' || !isInteger(n) || n < 0) throw new Error(); // counted as malformed
+    if (origin === this._net.id) return;
+    const key = `${origin} ${n}`;
+    if (this.#heard.has(key)) return;
+    remember(this.#heard, key, true, MAX_HEARD);
     this.#spread(pack(value), { f: origin, n }, options, from);
     const peer = this.#peers.get(origin);
     if (peer?._announced) peer._data(value);
@@ -1178,14 +1157,14 @@ class Room extends Emitter {
   }
 
   /** The first entry. The queue starts a task later, so that the caller has its handlers in place. */
-  async _first() {
+  async _first(signal) {
     const { _links, _env } = this._net;
     const entered = new Promise((resolve, reject) => { this.#entered = { resolve, reject }; });
     this.#after('join', _env.timing.join, () => (
       this._end(new LumameshError('timeout', 'join'))
     ));
     for (const link of _links) this._enter(link);
-    await entered;
+    await abortable(entered, signal, (error) => this._end(error));
     this.#entered = null;
     clearTimeout(this.#timers.join);
     setTimeout(this.#open);
@@ -1223,13 +1202,13 @@ class Room extends Emitter {
   #askTurn(link) {
     if (!link._welcome.turn) return;
     const take = ({ urls, username, credential, ttl }) => {
-      const list = [urls].flat();
-      const good = list.length < 9 && [username, credential].every((text) => typeof text === 'string');
-      if (!good || !list.every(matches(/^turns?:[\w.:[\]-]{1,260}(\?transport=(udp|tcp))?$/))) throw new Error();
+      const server = { urls, username, credential };
+      // One that the browser does not take must not keep us from all the others: that is found out here.
+      new this._net._env.RTCPeerConnection({ iceServers: [server] }).close();
       // Half of the ttl, which is in seconds.
       const half = Math.min(Math.max(ttl, 60), 86_400) * 500;
       this.#after('turn', half || 3_600_000, () => this.#renewTurn());
-      return { urls: list, username, credential };
+      return server;
     };
     this.#turn.set(link, link._request({ action: 'turn', room: this.id }).then(take).catch(ignore));
   }
@@ -1590,11 +1569,8 @@ class Peer extends Emitter {
     const packed = pack(value);
     this.#checkOpen();
     const [q, answer] = this.#replies._expect(timeout, 'request');
-    try {
-      this._post(packed, { q }, { signal }).catch((error) => this.#replies._settle(q, error));
-    } catch (error) {
-      this.#replies._settle(q, error);
-    }
+    answer.catch(ignore);
+    this._post(packed, { q }, { signal }).catch((error) => this.#replies._settle(q, error));
     return abortable(answer, signal, (error) => this.#replies._settle(q, error));
   }
 
@@ -1816,7 +1792,7 @@ class Peer extends Emitter {
     const most = this._room._maxMessage;
     const blob = isBlob(type);
     let held = blob ? 0 : size;
-    for (const other of this.#incoming.values()) if (!other.blob) held += other.size;
+    for (const other of this.#incoming.values()) held += other.blob ? 0 : other.size;
     const fits = held <= most && size <= most * 16 && this.#incoming.size < MAX_INCOMING;
     if (!fits) {
       this.#stats.dropped += 1;
@@ -1890,18 +1866,14 @@ class Peer extends Emitter {
   async #answer(token, value) {
     const meta = { a: token };
     let packed = pack(null);
+    this.#answering += 1;
     try {
-      const handler = this.onrequest ?? this._room.onrequest;
-      if (!handler || this.#answering >= MAX_REQUESTS) throw new Error(handler ? 'busy' : 'nobody answers here');
-      this.#answering += 1;
-      try {
-        packed = pack((await handler(value, this)) ?? null);
-      } finally {
-        this.#answering -= 1;
-      }
+      if (this.#answering > MAX_REQUESTS) throw 'busy';
+      packed = pack((await (this.onrequest ?? this._room.onrequest)(value, this)) ?? null);
     } catch (error) {
-      meta.e = String(error?.message ?? error).slice(0, 500) || 'failed';
+      meta.e = `${error?.message ?? error}`.slice(0, 500) || 'failed';
     }
+    this.#answering -= 1;
     try {
       this._post(packed, meta);
     } catch { /* Whoever asked has gone. */ }
@@ -2164,7 +2136,7 @@ class Peer extends Emitter {
   }
 
   get #idle() {
-    return !this.#lanes.flat().length && !this.#incoming.size && !this.#replies._size && !this.#streams.size;
+    return !this.#lanes.flat().length && !this.#incoming.size && !this.#replies.size && !this.#streams.size;
   }
 
   /** Nobody needs this link: the peer is asked to end it, which it does when that is so for it, too. */

@@ -125,8 +125,16 @@ class FakePeerConnection {
     return { type, sdp };
   }
 
+  async createOffer() {
+    return (this.created = { type: 'offer' });
+  }
+
+  async createAnswer() {
+    return (this.created = { type: 'answer' });
+  }
+
   async setLocalDescription(description) {
-    if (description !== undefined) fail('TypeError', 'the library is not to change descriptions');
+    if (description !== this.created) fail('TypeError', 'the library is not to change descriptions');
     await new Promise(later);
     if (this.signalingState === 'closed') fail('InvalidStateError', 'closed');
     const answer = this.signalingState === 'have-remote-offer';

@@ -10,7 +10,6 @@ export const FAST = {
   ping: 30,
   retry: 10,
   retryMax: 40,
-  spareMax: 40,
   stable: 0,
   join: 3000,
   rejoin: 30,
