@@ -56,11 +56,10 @@ const TIMING = {
   request: 10_000, // Longest wait for a reply, from the relay or to a peer's ping.
   ping: 1_300, // Two pings in a row without a sign of life end the session: noticed within 4 s.
   retry: 500, // Pause before the first reconnection; doubles, with jitter, up to retryMax.
-  retryMax: 15_000,
+  retryMax: 15_000, // Also before a room that a relay refused on reconnection is tried again.
   stable: 10_000, // A session that lived this long lets the pauses begin anew.
   fetch: 1_500, // For the addresses of a relay's name; a relay list has three times as long.
   join: 20_000, // joinRoom() gives up after this long without a relay.
-  rejoin: 5_000, // Pause before a room that the relay refused on reconnection is tried again.
   offer: 1_500, // How long a member waits for a newcomer's offer before it makes one itself.
   attempt: 15_000, // A connection that is not open by then is made anew; doubles up to attemptMax.
   attemptMax: 60_000,
@@ -76,10 +75,7 @@ const HINTS = {
   'insecure-context': 'serve the page by https',
   unsupported: 'a newer browser is needed',
   'relay-unreachable': 'is it running, is there a firewall?',
-  'bad-welcome': 'not the relay of the config',
-  'bad-signature': 'not the relay of the config',
   'room-full': 'use another room',
-  'rate-limited': 'wait a moment',
   undecryptable: 'same name and secret everywhere?',
   'peer-unreachable': 'attempts go on; a relay with TURN helps',
   'not-open': 'wait for the open event',
@@ -363,8 +359,7 @@ async function verify(nk, sig, ...signed) {
 /** Whether the node that holds the config's key runs the certificate that this session was made with. */
 async function checkWelcome(welcome, config, nonce, id) {
   if (welcome.v !== 1) throw new LumameshError('version');
-  if (welcome.node !== config.nk) throw new LumameshError('bad-welcome');
-  if (welcome.id !== id) throw new LumameshError('bad-welcome');
+  if (welcome.node !== config.nk || welcome.id !== id) throw new LumameshError('bad-welcome');
   const fingerprint = Uint8Array.from(config.fingerprint.split(':'), (byte) => parseInt(byte, 16));
   const genuine = await verify(config.nk, welcome.sig, utf8('lumamesh-hello-v1\0'), nonce, fingerprint);
   if (!genuine) throw new LumameshError('bad-signature');
@@ -715,8 +710,8 @@ class Net extends Emitter {
 
   /** Round-trip time to the nearest relay in milliseconds at the last ping, or null. @type {?number} */
   get rtt() {
-    const times = [...this._links].map((link) => link._rtt).filter((rtt) => rtt !== null);
-    return times.length ? Math.min(...times) : null;
+    const rtt = Math.min(...[...this._links].map((link) => link._rtt ?? Infinity));
+    return rtt < Infinity ? rtt : null;
   }
 
   /** With what was wrong with a list of relays: those that are remembered may do. */
@@ -734,15 +729,13 @@ class Net extends Emitter {
     const { document, navigator } = globalThis;
     const handler = ({ type, persisted }) => {
       if (type === 'pagehide') return persisted || this.close();
-      if (!document?.hidden) this._wake(/^(online|change)$/.test(type));
+      if (!document?.hidden) this._wake(/^on|^change/.test(type));
     };
-    const targets = [
-      [globalThis, 'pagehide', 'pageshow', 'online'], [document, 'visibilitychange', 'resume'],
-      [navigator?.connection, 'change'],
-    ];
-    for (const [target, ...types] of targets) {
-      for (const type of types) target?.addEventListener?.(type, handler, { signal: this.#off.signal });
+    const until = { signal: this.#off.signal };
+    for (const type of ['pagehide', 'pageshow', 'online', 'visibilitychange']) {
+      globalThis.addEventListener?.(type, handler, until);
     }
+    navigator?.connection?.addEventListener?.('change', handler, until);
   }
 
   /** Looks at every session and channel at once, instead of when their timers next do. */
@@ -917,7 +910,7 @@ class Net extends Emitter {
     if (!strings || name === '' || name.includes('\0')) {
       throw new LumameshError('bad-argument', 'name');
     }
-    if (!(maxPeers >= 2) || !(maxMessage > 0)) throw new LumameshError('bad-argument', 'maxPeers');
+    if (!(maxPeers >= 2)) throw new LumameshError('bad-argument', 'maxPeers');
     const { id, keyBytes } = await deriveRoom(name, secret);
     const key = await crypto.subtle.importKey('raw', keyBytes, 'AES-GCM', false, ['encrypt', 'decrypt']);
     const info = await seal(key, { nick, info: about }, `lumamesh-v1|info|${id}|${this.id}`);
@@ -1006,8 +999,7 @@ export function connect({ signal, ...options } = {}) {
 function placeOf(ring, id) {
   let hash = 2166136261;
   for (const char of ring + id) hash = Math.imul(hash ^ char.charCodeAt(0), 16777619);
-  hash = Math.imul(hash ^ (hash >>> 15), 2246822519);
-  return (hash ^ (hash >>> 13)) >>> 0;
+  return Math.imul(hash ^ (hash >>> 15), 2246822519) >>> 0;
 }
 
 /**
@@ -1186,7 +1178,7 @@ class Room extends Emitter {
       this.#refused.set(link, error);
       if (this.#entered && [..._links].every((each) => this.#refused.has(each))) return this._end(error);
       if (!this.#entered) this._emit('error', error);
-      this.#after('rejoin', _env.timing.rejoin, () => {
+      this.#after('rejoin', _env.timing.retryMax, () => {
         for (const each of _links) if (this.#refused.delete(each)) this._enter(each);
       });
     }
@@ -1206,8 +1198,7 @@ class Room extends Emitter {
       // One that the browser does not take must not keep us from all the others: that is found out here.
       new this._net._env.RTCPeerConnection({ iceServers: [server] }).close();
       // Half of the ttl, which is in seconds.
-      const half = Math.min(Math.max(ttl, 60), 86_400) * 500;
-      this.#after('turn', half || 3_600_000, () => this.#renewTurn());
+      this.#after('turn', Math.min(Math.max(ttl | 0, 60), 86_400) * 500, () => this.#renewTurn());
       return server;
     };
     this.#turn.set(link, link._request({ action: 'turn', room: this.id }).then(take).catch(ignore));
@@ -1297,11 +1288,15 @@ class Room extends Emitter {
     const peer = known ?? this.#addPeer(id, true);
     Object.assign(peer, { nick, info: about.info });
     peer._reachable();
-    if (this.#large) return this.#after('choose', this._net._env.timing.choose, () => this.#choose());
+    if (this.#large) return this.#chooseSoon();
     this.#wanted.add(id);
     // Another relay that lists it too is no news; one that lists it again after none did begins anew.
     const anew = peer.state === 'connecting' && links.size === 1;
     if (peer.state === 'far' || anew) peer._begin(before);
+  }
+
+  #chooseSoon(wait = this._net._env.timing.choose) {
+    this.#after('choose', wait, () => this.#choose());
   }
 
   /** Makes the links that we want and, when all those are open, ends those that nobody wants. */
@@ -1317,7 +1312,7 @@ class Room extends Emitter {
     this._settled = settled;
     if (settled) for (const peer of [...this.#peers.values()]) if (!this._wants(peer.id)) peer._unlink();
     if (this.#large || !settled) {
-      this.#after('choose', this._net._env.timing.unlink, () => this.#choose());
+      this.#chooseSoon(this._net._env.timing.unlink);
     }
   }
 
@@ -1341,7 +1336,7 @@ class Room extends Emitter {
     this.#members.delete(id);
     this.#unreadable.delete(id);
     this.#peers.get(id)?._unlisted(later);
-    this.#after('choose', this._net._env.timing.choose, () => this.#choose());
+    this.#chooseSoon();
   }
 
   async #signal(from, data, link) {
@@ -1454,7 +1449,7 @@ function pack(value) {
 }
 
 /** The frames of a long value. */
-async function* cut(id, head, source) {
+async function* cut(id, head, source, progress) {
   yield head;
   const size = source.size ?? source.length;
   const piece = FRAME - 4;
@@ -1467,6 +1462,7 @@ async function* cut(id, head, source) {
       new DataView(frame.buffer).setUint32(0, id);
       frame.set(part, 4);
       yield frame;
+      progress?.(at + from + part.length, size);
     }
   }
 }
@@ -1662,8 +1658,7 @@ class Peer extends Emitter {
     const body = source ?? utf8(text);
     const total = body.size ?? body.length;
     const head = JSON.stringify(['h', id, total, type, meta, body.type, body.name]);
-    const frames = cut(id, head, body);
-    return this.#enqueue({ id, frames, weight: type ? 0 : size, total, progress }, lane, signal);
+    return this.#enqueue({ id, frames: cut(id, head, body, progress), weight: type ? 0 : size }, lane, signal);
   }
 
   #postFast({ type, text, source }, size, meta) {
@@ -1739,9 +1734,7 @@ class Peer extends Emitter {
           continue;
         }
         this.#put(value);
-        if (job.begun) job.sent += value.length - 4;
-        else Object.assign(job, { begun: job.id, sent: 0 });
-        if (job.total) job.progress?.(job.sent, job.total);
+        job.begun = job.id;
       } catch (cause) {
         this.#giveUp(job, new LumameshError('unreadable', undefined, { cause }), true);
       }
@@ -1776,8 +1769,11 @@ class Peer extends Emitter {
     else if (kind === 's') this._signal(id, true);
     else if (kind === 'h') this.#begin(rest);
     else if (kind === 'x') this.#incoming.delete(id);
-    else if (kind === 'n') this.#refusedBy(id);
-    else if (kind === 'u') this.#unlinked();
+    else if (kind === 'n') {
+      for (const job of this.#lanes.flat()) {
+        if (id && job.id === id) this.#giveUp(job, new LumameshError('too-large'));
+      }
+    } else if (kind === 'u') this.#unlinked();
     else if (kind === 'o') this.#replies._settle(id);
     else if (kind === 'p' && isInteger(id)) {
       // A peer that asks faster than it reads gets no echo.
@@ -1785,7 +1781,7 @@ class Peer extends Emitter {
     } else throw new Error();
   }
 
-  #begin([id, size, type, meta, mime = '', name]) {
+  #begin([id, size, type, meta, mime, name]) {
     const good = isInteger(id) && isInteger(size) && id >= 0 && size >= 0
       && (!type || isType(type)) && !this.#incoming.has(id);
     if (!good) throw new Error();
@@ -1799,7 +1795,7 @@ class Peer extends Emitter {
       this.#frame('n', id);
       return;
     }
-    const message = { size, type, blob, meta, mime: `${mime}`, name, got: 0, parts: [], loose: 0 };
+    const message = { size, type, blob, meta, mime, name, got: 0, parts: [], loose: 0 };
     this.#incoming.set(id, message);
     if (!size) this.#whole(id, message);
   }
@@ -1836,18 +1832,12 @@ class Peer extends Emitter {
     this.#incoming.delete(id);
     let value;
     if (blob) {
-      const named = typeof name === 'string' && globalThis.File;
-      value = named ? new File(parts, name, { type: mime }) : new Blob(parts, { type: mime });
+        value = named ? new File(parts, name, { type: mime }) : new Blob(parts, { type: mime });
     } else {
       const bytes = concat(...parts);
       value = type ? fromBytes(type, bytes) : JSON.parse(new TextDecoder().decode(bytes));
     }
     this.#deliver(meta, value, true);
-  }
-
-  #refusedBy(id) {
-    const job = this.#lanes.flat().find((one) => one.id === id && id);
-    if (job) this.#giveUp(job, new LumameshError('too-large'));
   }
 
   #deliver(meta, value, reliable) {
@@ -1952,9 +1942,9 @@ class Peer extends Emitter {
     fast.onmessage = ({ data }) => this.#receive(data, true);
     channel.onclose = () => this.state === 'open' && (this.#leaving ? this.#toFar() : this._end());
     pc.onicecandidate = ({ candidate }) => {
-      if (candidate?.candidate) this.#say({ candidate: candidate.toJSON?.() ?? candidate });
+      if (candidate?.candidate && pc === this.#pc) this.#say({ candidate: candidate.toJSON?.() ?? candidate });
     };
-    pc.onconnectionstatechange = () => this.#connectionState(pc.connectionState);
+    pc.onconnectionstatechange = () => pc === this.#pc && this.#connectionState(pc.connectionState);
     pc.onnegotiationneeded = () => this.state === 'open' && this.#renegotiate();
     pc.ontrack = ({ streams: [stream], track }) => this._emit('stream', stream, track);
     this.#addTracks();
@@ -1963,7 +1953,6 @@ class Peer extends Emitter {
   #drop() {
     const pc = this.#pc;
     if (!pc) return;
-    pc.onicecandidate = pc.onconnectionstatechange = pc.onnegotiationneeded = pc.ontrack = null;
     for (const channel of [this.#channel, this.#fast]) {
       channel.onopen = channel.onmessage = channel.onclose = null;
     }
@@ -2012,7 +2001,7 @@ class Peer extends Emitter {
     const renewed = offer && this.#isRenewed(description);
     // The other page gave up the connection that we still hold: ours ends, and its successor takes the offer.
     if (renewed && this.state === 'open' && !inBand) this._end()?._signal(signal);
-    else if (!description) this.#step(() => this.#candidate(candidate));
+    else if (!description) this.#step(() => this.#ignored || this.#pc.addIceCandidate(candidate));
     else {
       this.#step(() => {
         if (offer) this.#inBand = inBand; // The answer goes the way that the offer came.
@@ -2044,10 +2033,6 @@ class Peer extends Emitter {
     await this.#pc.setRemoteDescription({ type, sdp });
     this.#lastOffer = sdp;
     await this.#describe();
-  }
-
-  async #candidate(candidate) {
-    if (!this.#ignored) await this.#pc.addIceCandidate(candidate);
   }
 
   #opened() {
