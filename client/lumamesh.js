@@ -71,13 +71,13 @@ const TIMING = {
 
 /** What an error means, or what to do about it. */
 const HINTS = {
-  'no-webrtc': 'outside browsers give RTCPeerConnection',
+  'no-webrtc': 'give RTCPeerConnection',
   'insecure-context': 'serve the page by https',
   unsupported: 'a newer browser is needed',
-  'relay-unreachable': 'is it running, is there a firewall?',
+  'relay-unreachable': 'is it up? a firewall?',
   'room-full': 'use another room',
   undecryptable: 'same name and secret everywhere?',
-  'peer-unreachable': 'attempts go on; a relay with TURN helps',
+  'peer-unreachable': 'attempts go on; TURN helps',
   'not-open': 'wait for the open event',
 };
 
@@ -987,7 +987,7 @@ export function connect({ signal, ...options } = {}) {
     if (!RTCPeerConnection) throw new LumameshError('no-webrtc');
     if (!globalThis.crypto?.subtle) throw new LumameshError('insecure-context');
     net = new Net((await Promise.all(configs)).flat(), env);
-    await net._start(failure);
+    if (!signal?.aborted) await net._start(failure);
     return net;
   })();
   return abortable(connected, signal, () => net?.close());
@@ -1832,7 +1832,8 @@ class Peer extends Emitter {
     this.#incoming.delete(id);
     let value;
     if (blob) {
-        value = named ? new File(parts, name, { type: mime }) : new Blob(parts, { type: mime });
+        const about = { type: mime };
+      value = typeof name === 'string' ? new File(parts, name, about) : new Blob(parts, about);
     } else {
       const bytes = concat(...parts);
       value = type ? fromBytes(type, bytes) : JSON.parse(new TextDecoder().decode(bytes));
