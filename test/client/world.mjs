@@ -5,7 +5,7 @@ import { FakeWorld, until } from './fake_relay.mjs';
 /** Waiting times for tests: short, but long enough for a machine that is busy. */
 export const FAST = {
   stagger: 30,
-  open: 400,
+  open: 1500,
   request: 400,
   ping: 30,
   retry: 10,
