@@ -36,8 +36,12 @@ export async function bridge(page, relay) {
         return this.channel;
       }
 
-      async setLocalDescription() {
-        this.localDescription = { type: 'offer', sdp: '' };
+      async createOffer() {
+        return { type: 'offer', sdp: '' };
+      }
+
+      async setLocalDescription(offer) {
+        this.localDescription = offer;
       }
 
       async setRemoteDescription() {
