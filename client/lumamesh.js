@@ -78,7 +78,6 @@ const HINTS = {
   'room-full': 'use another room',
   undecryptable: 'same name and secret everywhere?',
   'peer-unreachable': 'attempts go on; TURN helps',
-  'not-open': 'wait for the open event',
 };
 
 /**
@@ -1453,17 +1452,18 @@ async function* cut(id, head, source, progress) {
   yield head;
   const size = source.size ?? source.length;
   const piece = FRAME - 4;
+  const frame = new Uint8Array(FRAME); // One for all: a channel copies what it is given.
+  new DataView(frame.buffer).setUint32(0, id);
   for (let at = 0; at < size; at += BLOCK) {
     const block = source.size === undefined
       ? source.subarray(at, at + BLOCK) : new Uint8Array(await source.slice(at, at + BLOCK).arrayBuffer());
     for (let from = 0; from < block.length; from += piece) {
       const part = block.subarray(from, from + piece);
-      const frame = new Uint8Array(4 + part.length);
-      new DataView(frame.buffer).setUint32(0, id);
       frame.set(part, 4);
-      yield frame;
+      yield frame.subarray(0, 4 + part.length);
       progress?.(at + from + part.length, size);
     }
+    if (source.size) block.buffer.transfer?.(0); // Gives the memory back now, not when it is next tidied up.
   }
 }
 

@@ -73,9 +73,9 @@ class FakeChannel {
   send(data) {
     if (this.readyState !== 'open') fail('InvalidStateError', 'the channel is not open');
     if ((data.byteLength ?? Buffer.byteLength(data)) > 65536) fail('TypeError', 'larger than the other side takes');
+    if (typeof data !== 'string') data = data.slice().buffer;
     this.frames.push(data);
     const { receiver } = this;
-    if (typeof data !== 'string') data = data.slice().buffer;
     later(() => receiver(data));
   }
 

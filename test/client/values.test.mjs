@@ -19,6 +19,7 @@ function slow(world) {
     channel.most = 0;
     channel.send = (data) => {
       const size = data.byteLength ?? data.length;
+      if (typeof data !== 'string') data = data.slice(); // as browsers do
       channel.bufferedAmount += size;
       channel.most = Math.max(channel.most, channel.bufferedAmount);
       lets.push(() => {
