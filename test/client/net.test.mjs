@@ -117,13 +117,13 @@ describe('two relays', () => {
 
   test('calls of relays that are gone grow apart', () =>
     inWorld(async ({ online, relay, world }) => {
-      const net = await online({ timing: { ...FAST, retry: 40, retryMax: 10_000, open: 5, stable: 10_000 } });
+      const net = await online({ timing: { ...FAST, retry: 100, retryMax: 10_000, open: 300, stable: 10_000 } });
       relay.kill();
       await until(() => net.status === 'reconnecting');
       const before = world.connections.length;
-      await new Promise((resolve) => { setTimeout(resolve, 1000); });
+      await new Promise((resolve) => { setTimeout(resolve, 3000); });
       const calls = world.connections.length - before;
-      assert.ok(calls >= 2 && calls <= 6, `${calls} calls`);
+      assert.ok(calls >= 2 && calls <= 6, `${calls} calls`); // At the pace of the first ones it would be eight.
     }));
 });
 

@@ -280,7 +280,7 @@ describe('joinRoom()', () => {
 
   test('waits for a relay, but not for ever', () =>
     inWorld(async ({ online, relay }) => {
-      const net = await online({ timing: { ...FAST, join: 400 } });
+      const net = await online({ timing: { ...FAST, open: 300, join: 1500 } });
       relay.shutDown();
       await until(() => net.status === 'reconnecting');
       await assert.rejects(net.joinRoom('a'), bad('timeout'));
