@@ -1468,7 +1468,7 @@ async function* cut(id, head, source, progress) {
 }
 
 /** The certificate and session in an SDP (RFC 8829 section 5.2.1): others mean another connection. */
-const originOf = (sdp) => sdp && /^o=\S+ (\S+)/m.exec(sdp)?.[1] + /^a=fingerprint:(.*)/m.exec(sdp)?.[1];
+const originOf = (sdp) => /^o=\S+ (\S+)/m.exec(sdp)?.[1] + /^a=fingerprint:(.*)/m.exec(sdp)?.[1];
 
 /**
  * Another member of the room. Events: `open` when messages can be sent (once, or in a room of more than
@@ -1488,6 +1488,7 @@ class Peer extends Emitter {
   #ignored = false; // perfect negotiation: the last offer was ignored, so its candidates fail
   #inBand = false; // signals go over the channel
   #lastOffer; // of theirs that we took
+  #theirs; // the origin of their descriptions, as they wrote it: browsers spell it anew
   #due = false; // an ICE restart that waits for a relay
   #lanes = [[], []]; // what waits to be sent: JSON values in their order, and binary ones
   #queued = 0; // characters of JSON among that
@@ -1931,6 +1932,7 @@ class Peer extends Emitter {
     if (this.state === 'closed') throw new LumameshError('closed');
     this.#drop();
     this.#inBand = false;
+    this.#theirs = undefined;
     const pc = this.#pc = new this.#env.RTCPeerConnection({ ...this.#env.rtc, iceServers });
     // Both ends make the same channels by agreement, so it does not matter whose offer wins.
     const channel = this.#channel = pc.createDataChannel('lumamesh', { negotiated: true, id: 0 });
@@ -2012,13 +2014,13 @@ class Peer extends Emitter {
   }
 
   #isRenewed({ sdp }) {
-    const known = originOf(this.#pc?.remoteDescription?.sdp);
-    return known !== undefined && known !== originOf(sdp);
+    return this.#theirs && this.#theirs !== originOf(sdp);
   }
 
   async #described({ type, sdp }) {
     if (type === 'answer') {
       this.#ignored = false;
+      this.#theirs = originOf(sdp);
       return this.#pc.setRemoteDescription({ type, sdp });
     }
     if (!this.#pc || this.#isRenewed({ sdp })) {
@@ -2033,6 +2035,7 @@ class Peer extends Emitter {
     if (this.#ignored) return this.#sendDescription();
     await this.#pc.setRemoteDescription({ type, sdp });
     this.#lastOffer = sdp;
+    this.#theirs = originOf(sdp);
     await this.#describe();
   }
 
