@@ -40,7 +40,7 @@ static void answer(const lm_http_request *request)
     size_t head_len;
     lm_http_response response;
     if (pages.demo == NULL && (sodium_init() < 0 || lm_pages_init(&pages, &config, &files) != LM_OK ||
-                                lm_pages_set_report(&pages, &source) != LM_OK))
+                               lm_pages_set_report(&pages, &source) != LM_OK))
         abort();
     lm_pages_get(&pages, request, 0, &response);
     if (lm_http_reason(response.status)[0] == '\0' ||

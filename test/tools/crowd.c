@@ -400,16 +400,12 @@ static void make_times(times *t)
 
 static void parse_options(int argc, char **argv)
 {
-    static const struct option options[] = {{"clients", required_argument, NULL, 'c'},
-                                            {"rounds", required_argument, NULL, 'r'},
-                                            {"warm-up", required_argument, NULL, 'w'},
-                                            {"pid", required_argument, NULL, 'p'},
-                                            {"join", no_argument, NULL, 'j'},
-                                            {"seconds", required_argument, NULL, 's'},
-                                            {"ping", required_argument, NULL, 'i'},
-                                            {"signal", required_argument, NULL, 'g'},
-                                            {"tcp", no_argument, NULL, 't'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"clients", required_argument, NULL, 'c'}, {"rounds", required_argument, NULL, 'r'},
+        {"warm-up", required_argument, NULL, 'w'}, {"pid", required_argument, NULL, 'p'},
+        {"join", no_argument, NULL, 'j'},          {"seconds", required_argument, NULL, 's'},
+        {"ping", required_argument, NULL, 'i'},    {"signal", required_argument, NULL, 'g'},
+        {"tcp", no_argument, NULL, 't'},           {NULL, 0, NULL, 0}};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
         case 'c':

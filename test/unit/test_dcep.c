@@ -18,12 +18,12 @@
 
 /* DATA_CHANNEL_OPEN as both browsers sent it. */
 static const uint8_t open_signal[] = {
-    0x03,                        /* message type: DATA_CHANNEL_OPEN */
-    0x00,                        /* channel type: reliable, ordered */
-    0x00, 0x00,                  /* priority; set below */
-    0x00, 0x00, 0x00, 0x00,      /* reliability parameter */
-    0x00, 0x06,                  /* label length */
-    0x00, 0x00,                  /* protocol length */
+    0x03,                   /* message type: DATA_CHANNEL_OPEN */
+    0x00,                   /* channel type: reliable, ordered */
+    0x00, 0x00,             /* priority; set below */
+    0x00, 0x00, 0x00, 0x00, /* reliability parameter */
+    0x00, 0x06,             /* label length */
+    0x00, 0x00,             /* protocol length */
     's',  'i',  'g',  'n',  'a', 'l',
 };
 
@@ -38,7 +38,7 @@ static void captured_opens_are_read(void **state)
         snprintf(path, sizeof path, LM_TEST_DATA "/captures/%s-sctp-dcep-open.hex", browsers[i]);
         uint8_t *packet = test_read_hex(path, &len);
         const uint8_t *chunk = packet + COMMON_HEADER_LEN;
-        assert_int_equal(chunk[0], 0);                      /* DATA */
+        assert_int_equal(chunk[0], 0); /* DATA */
         assert_int_equal(chunk[15], LM_PPID_DCEP);
         size_t dcep_len = (size_t)(chunk[2] << 8 | chunk[3]) - DATA_HEADER_LEN; /* without the padding */
         const uint8_t *dcep = chunk + DATA_HEADER_LEN;

@@ -550,8 +550,7 @@ static void signals_are_timed(void **state)
     relay_world_say(&world, a, "{\"action\":\"join\",\"room\":\"" ROOM "\"}");
     relay_world_say(&world, b, "{\"action\":\"join\",\"room\":\"" ROOM "\"}");
     assert_int_equal(lm_histogram_count(times), 0);
-    snprintf(text, sizeof text,
-             "{\"action\":\"signal\",\"room\":\"" ROOM "\",\"to\":\"%s\",\"data\":\"x\"}",
+    snprintf(text, sizeof text, "{\"action\":\"signal\",\"room\":\"" ROOM "\",\"to\":\"%s\",\"data\":\"x\"}",
              relay_world_id(id, 2));
     assert_int_equal(lm_relay_input(world.relay, world.now, &in), LM_OK);
     assert_int_equal(lm_relay_input(world.relay, world.now + 20, &in), LM_OK);

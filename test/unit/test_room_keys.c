@@ -66,8 +66,7 @@ static void derives_the_vectors(void **state)
     const cJSON *vector;
     (void)state;
     assert_true(cJSON_GetArraySize(vectors) >= 5);
-    cJSON_ArrayForEach(vector, vectors)
-    {
+    cJSON_ArrayForEach(vector, vectors) {
         const char *name = member(vector, "name"), *secret = member(vector, "secret");
         size_t name_len = strlen(name), secret_len = strlen(secret);
         uint8_t *password = malloc(name_len + 1 + secret_len);

@@ -40,8 +40,7 @@ static item *find(item *table, uint32_t key)
 static void clear(item **table)
 {
     item *i, *next;
-    HASH_ITER(hh, *table, i, next)
-    {
+    HASH_ITER(hh, *table, i, next) {
         HASH_DEL(*table, i);
         free(i);
     }
@@ -57,8 +56,7 @@ static void what_was_added_is_found_in_the_order_of_adding(void **state)
     for (uint32_t key = 0; key < 5000; key++)
         assert_int_equal(find(table, key)->key, key);
     assert_null(find(table, 5000));
-    HASH_ITER(hh, table, i, next)
-    {
+    HASH_ITER(hh, table, i, next) {
         assert_int_equal(i->key, expected);
         expected++;
     }

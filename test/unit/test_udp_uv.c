@@ -88,10 +88,10 @@ static int open_echo(void **state)
 {
     lm_error_text why;
     lm_port_core core = {.self = &the_echo,
-                        .input = echo_input,
-                        .poll = echo_poll,
-                        .next_timeout = echo_next_timeout,
-                        .timeout = echo_timeout};
+                         .input = echo_input,
+                         .poll = echo_poll,
+                         .next_timeout = echo_next_timeout,
+                         .timeout = echo_timeout};
     (void)state;
     memset(&the_echo, 0, sizeof the_echo);
     the_echo.deadline = LM_MS_NEVER;
