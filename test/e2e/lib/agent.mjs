@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { forget, remember } from './cleanup.mjs';
 
 const FILE = fileURLToPath(import.meta.url);
+const CLOSE = 10_000; // milliseconds that a browser may take to close
 
 /** A page there: what Page of browsers.mjs has, as far as tests of namespaces need it. */
 class DistantPage {
@@ -41,7 +42,7 @@ class DistantPage {
 /**
  * @param {Namespace} namespace
  * @param {'chromium'|'firefox'} name
- * @param {object} [options] for startChromium() or startFirefox()
+ * @param {object} [options] for startChromium() or startFirefox(); loopback: the page server's address
  * @returns {Promise<{name: string, version: string, open: Function, close: Function}>} open() makes a page of
  *   a page server in the namespace
  */
@@ -76,9 +77,12 @@ export async function startBrowserIn(namespace, name, options = {}) {
     version,
     open: async () => new DistantPage(ask, await ask('open')),
     async close() {
+      if (ended) return;
       const exit = once(child, 'exit');
       ask('close').catch(() => {});
+      const late = setTimeout(() => child.kill(), CLOSE); // The agent then ends its browser by force.
       await exit;
+      clearTimeout(late);
       forget(child.pid);
     },
   };
@@ -86,12 +90,12 @@ export async function startBrowserIn(namespace, name, options = {}) {
 
 /* --- in the namespace --- */
 
-async function serve(name, options) {
+async function serve(name, { loopback, ...options }) {
   const [{ startChromium, startFirefox }, { servePages }] = await Promise.all([
     import('./browsers.mjs'),
     import('./pages.mjs'),
   ]);
-  const server = await servePages();
+  const server = await servePages({}, loopback);
   const browser = await { chromium: startChromium, firefox: startFirefox }[name](options);
   const pages = [];
   // Pages' code comes as text; drivers take functions.

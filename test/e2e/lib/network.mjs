@@ -28,10 +28,16 @@ export const withoutNamespaces = (() => {
 const HOST = 'relay.test';
 const ip = (...words) => execFileSync('ip', words, { stdio: ['ignore', 'ignore', 'pipe'] });
 
-class Namespace {
-  constructor(label, addresses) {
+/** A machine. */
+export class Namespace {
+  /**
+   * @param {string} label the end of its name
+   * @param {object} [members] what else it shall have: `ip`, `ip6`, …
+   * @param {object} [options] forwards: whether it is a router
+   */
+  constructor(label, members, { forwards = false } = {}) {
     this.name = `lm-${process.pid}-${randomBytes(2).toString('hex')}-${label}`;
-    Object.assign(this, addresses);
+    Object.assign(this, members);
     const etc = `/etc/netns/${this.name}`;
     this.close = undoLater(() => {
       // What is left there when a run breaks off: a browser of an agent that was killed (agent.mjs).
@@ -55,8 +61,13 @@ class Namespace {
     writeFileSync(`${etc}/resolv.conf`, 'nameserver 127.0.0.1\n');
     ip('netns', 'add', this.name);
     ip('-n', this.name, 'link', 'set', 'lo', 'up');
-    for (const family of ['ipv4/ip_forward', 'ipv6/conf/all/forwarding'])
-      this.run('sh', '-c', `echo 0 >/proc/sys/net/${family}`);
+    const settings = {
+      'ipv4/ip_forward': Number(forwards),
+      'ipv6/conf/all/forwarding': Number(forwards),
+      'ipv6/conf/default/accept_dad': 0, // Without it IPv6 is there at once, link-local addresses too.
+    };
+    for (const [path, value] of Object.entries(settings))
+      this.run('sh', '-c', `echo ${value} >/proc/sys/net/${path}`);
   }
 
   pids() {
@@ -74,10 +85,22 @@ class Namespace {
     return execFileSync(command, rest, { encoding: 'utf8' });
   }
 
+  /** Gives a device that is there its addresses, of either family or both, with their prefixes. */
   link(device, address, address6) {
-    ip('-n', this.name, 'address', 'add', address, 'dev', device);
-    ip('-n', this.name, 'address', 'add', address6, 'dev', device, 'nodad');
+    if (address) ip('-n', this.name, 'address', 'add', address, 'dev', device);
+    if (address6) ip('-n', this.name, 'address', 'add', address6, 'dev', device, 'nodad');
     ip('-n', this.name, 'link', 'set', device, 'up');
+  }
+
+  /** Two devices, one here and one there, that are the ends of a cable. */
+  cable(device, other, otherDevice) {
+    ip('-n', this.name, 'link', 'add', device, 'type', 'veth', 'peer', otherDevice, 'netns', other.name);
+  }
+
+  /** The way to everywhere else. */
+  gateway(address, address6) {
+    if (address) ip('-n', this.name, 'route', 'add', 'default', 'via', address);
+    if (address6) ip('-n', this.name, '-6', 'route', 'add', 'default', 'via', address6);
   }
 }
 
@@ -94,11 +117,10 @@ export function network(count = 0) {
   const leaves = Array.from({ length: count }, (_, index) => {
     const n = index + 1;
     const leaf = new Namespace(`leaf${n}`, { ip: `10.99.${n}.2`, ip6: `fd99:${n}::2` });
-    ip('-n', hub.name, 'link', 'add', `leaf${n}`, 'type', 'veth', 'peer', 'eth0', 'netns', leaf.name);
+    hub.cable(`leaf${n}`, leaf, 'eth0');
     hub.link(`leaf${n}`, `10.99.${n}.1/24`, `fd99:${n}::1/64`);
     leaf.link('eth0', `${leaf.ip}/24`, `${leaf.ip6}/64`);
-    ip('-n', leaf.name, 'route', 'add', 'default', 'via', `10.99.${n}.1`);
-    ip('-n', leaf.name, '-6', 'route', 'add', 'default', 'via', `fd99:${n}::1`);
+    leaf.gateway(`10.99.${n}.1`, `fd99:${n}::1`);
     return leaf;
   });
   return { hub, leaves, close: () => [hub, ...leaves].forEach((namespace) => namespace.close()) };

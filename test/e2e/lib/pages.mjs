@@ -1,8 +1,10 @@
 /**
- * Serves client/ and an empty page on 127.0.0.1, with the headers that the relay serves its demo page with.
+ * Serves client/ and an empty page on a loopback address, with the headers that the relay serves its demo page
+ * with.
  */
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { isIPv6 } from 'node:net';
 import { extname } from 'node:path';
 
 const CLIENT = new URL('../../../client/', import.meta.url);
@@ -19,8 +21,12 @@ const POLICY = [
   "img-src 'self' data:",
 ].join('; ');
 
-/** @param {object} [files] path → text, served beside client/ (which is at /demo/) and the empty page at / */
-export async function servePages(files = {}) {
+/**
+ * @param {object} [files] path → text, served beside client/ (which is at /demo/) and the empty page at /
+ * @param {string} [address] on a machine without IPv4 it has to be ::1: Firefox looks for addresses of its own
+ *   by the way that the page came
+ */
+export async function servePages(files = {}, address = '127.0.0.1') {
   const server = createServer(async ({ url }, response) => {
     const path = url.split('?')[0];
     // The icon keeps Chromium from asking for /favicon.ico, which it does or not as it likes.
@@ -36,10 +42,10 @@ export async function servePages(files = {}) {
     response.writeHead(body === undefined ? 404 : 200, headers).end(body);
   });
   await new Promise((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
+    server.listen(0, address, resolve);
   });
   return {
-    url: `http://127.0.0.1:${server.address().port}`,
+    url: `http://${isIPv6(address) ? `[${address}]` : address}:${server.address().port}`,
     close: () =>
       new Promise((resolve) => {
         server.close(resolve).closeAllConnections();
