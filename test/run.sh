@@ -2,7 +2,7 @@
 # Installs what the tests need, builds, and runs them.
 #
 #   sh test/run.sh              everything
-#   sh test/run.sh PART...      some parts: unit fuzz soak asan client daemon memory floods e2e turn debian13
+#   sh test/run.sh PART...      some parts: unit fuzz soak asan client daemon memory floods e2e turn reach debian13
 #   sh test/run.sh fuzz SECONDS fuzzes each target with libFuzzer for so long, instead of replaying its seeds
 #   sh test/run.sh soak SECONDS soaks a real relay for about so long, instead of 110 s; so does LM_SOAK_SECONDS=SECONDS
 #
@@ -11,7 +11,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-parts_all="unit fuzz soak asan client daemon memory floods e2e turn debian13"
+parts_all="unit fuzz soak asan client daemon memory floods e2e turn reach debian13"
 jobs=$(nproc 2>/dev/null || echo 2)
 
 say() { printf '\n== %s\n' "$*"; }
@@ -192,7 +192,7 @@ part_e2e() {
     say "browsers"
     # shellcheck disable=SC2046
     tally e2e env LM_RELAY="$PWD/build/release/lumamesh-relay" \
-        node --test --test-reporter=tap --test-concurrency=1 $(ls test/e2e/*.test.mjs | grep -v /turn_)
+        node --test --test-reporter=tap --test-concurrency=1 $(ls test/e2e/*.test.mjs | grep -v -e /turn_ -e /reach)
 }
 
 part_turn() {
@@ -205,6 +205,17 @@ part_turn() {
         node --test --test-reporter=tap --test-concurrency=1 test/e2e/turn_*.test.mjs
 }
 
+part_reach() {
+    need_build
+    need_node
+    need chromium firefox-esr iproute2 nftables
+    build release
+    build dev
+    say "who reaches whom: browsers behind NATs of every kind, in network namespaces"
+    tally reach env LM_RELAY="$PWD/build/release/lumamesh-relay" LM_WIRE="$PWD/build/dev/test/tools/lumamesh-wire" \
+        node --test --test-reporter=tap test/e2e/reach.test.mjs
+}
+
 part_debian13() {
     say "building and testing on Debian 13 with mbedTLS 3.6"
     need debootstrap
@@ -215,7 +226,7 @@ parts=
 seconds=
 for arg in "$@"; do
     case $arg in
-    unit | fuzz | soak | asan | client | daemon | memory | floods | e2e | turn | debian13) parts="$parts $arg" ;;
+    unit | fuzz | soak | asan | client | daemon | memory | floods | e2e | turn | reach | debian13) parts="$parts $arg" ;;
     *[!0-9]* | '') echo "usage: sh test/run.sh [${parts_all}] (fuzz and soak may be followed by seconds)" >&2; exit 2 ;;
     *) seconds=$arg ;;
     esac
