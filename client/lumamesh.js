@@ -1214,7 +1214,8 @@ class Room extends Emitter {
   async _iceServers() {
     const { relay, relays, _env } = this._net;
     const stun = (relays.length ? relays : [relay]).map((config) => (
-      { urls: `stun:${inUrl(placesOf(config)[0])}:${config.port}` }
+      // The first of each family, where there are both: who has one alone learns its address from that one.
+      { urls: placesOf(config).slice(0, 2).map((place) => `stun:${inUrl(place)}:${config.port}`) }
     ));
     const turn = await Promise.all(this.#turn.values());
     return [...stun, ...turn.filter(Boolean), ...(_env.rtc.iceServers ?? [])];

@@ -94,7 +94,7 @@ describe('negotiation', () => {
       await cid.saw('open Ada');
       await until(() => cid.peer('Ada').path);
       assert.equal(cid.peer('Ada').path, 'relay');
-      const stun = { urls: 'stun:192.0.2.1:3478' };
+      const stun = { urls: ['stun:192.0.2.1:3478'] };
       const servers = world.connections.filter(({ config }) => config).map(({ config }) => config.iceServers);
       assert.deepEqual(servers[0], [stun]);
       const { ttl, ...server } = turn;
