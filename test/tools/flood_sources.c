@@ -30,18 +30,14 @@ void flood_sources_send(flood_sources *s, const uint8_t source[4], const void *d
 {
     struct sockaddr_storage name;
     struct in_pktinfo info = {0};
-    uint8_t copy[512]; /* sendmsg() takes no const */
     control c;
-    struct iovec vector = {.iov_base = copy, .iov_len = len};
+    struct iovec vector = {.iov_base = (void *)(uintptr_t)data, .iov_len = len}; /* is not written to */
     struct msghdr message = {.msg_name = &name,
                              .msg_namelen = lm_sockaddr_from_addr(&name, &s->relay),
                              .msg_iov = &vector,
                              .msg_iovlen = 1,
                              .msg_control = &c,
                              .msg_controllen = sizeof c};
-    if (len > sizeof copy)
-        flood_die("that datagram is too long");
-    memcpy(copy, data, len);
     memset(&c, 0, sizeof c);
     memcpy(&info.ipi_spec_dst, source, 4);
     struct cmsghdr *cmsg = CMSG_FIRSTHDR(&message);
