@@ -5,7 +5,7 @@
 #include <time.h> /* gmtime_r and strftime: the time itself is an argument */
 
 #include "common/json_text.h"
-#include "relay/json_writer.h"
+#include "common/json_writer.h"
 
 #define TIME_SIZE 64
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */

@@ -3,7 +3,7 @@
 #include <utlist.h>
 
 #include "common/error.h"
-#include "relay/json_writer.h"
+#include "common/json_writer.h"
 
 /* Kept free behind a list for what ends its message: brackets, "more" and "re". */
 #define LIST_TAIL (LM_RE_TEXT + 64)

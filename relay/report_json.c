@@ -1,5 +1,5 @@
 #include "common/error.h"
-#include "relay/json_writer.h"
+#include "common/json_writer.h"
 #include "relay/report.h"
 #include "webrtc/webrtc.h"
 

@@ -7,7 +7,7 @@
 #include "common/base64url.h"
 #include "common/error.h"
 #include "common/json_text.h"
-#include "relay/json_writer.h"
+#include "common/json_writer.h"
 #include "relay/messages.h"
 #include "relay/presence.h"
 

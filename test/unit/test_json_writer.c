@@ -5,7 +5,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "relay/json_writer.h"
+#include "common/json_writer.h"
 
 static void writes_nested_values(void **state)
 {

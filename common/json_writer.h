@@ -9,8 +9,8 @@
  *     lm_json_string(&j, "left");
  *     lm_json_close(&j, '}');
  */
-#ifndef LM_RELAY_JSON_WRITER_H
-#define LM_RELAY_JSON_WRITER_H
+#ifndef LM_COMMON_JSON_WRITER_H
+#define LM_COMMON_JSON_WRITER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "relay/json_writer.h"
+#include "common/json_writer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
