@@ -276,6 +276,17 @@ static int poll_links(lm_mesh *mesh, lm_ms now, lm_mesh_output *out)
     return 0;
 }
 
+/* event may be NULL: 0. */
+static int take_event(lm_mesh *mesh, lm_mesh_event *event, lm_mesh_output *out)
+{
+    if (event == NULL)
+        return 0;
+    mesh->polled = event;
+    DL_DELETE(mesh->events, event);
+    *out = event->out;
+    return 1;
+}
+
 int lm_mesh_poll(lm_mesh *mesh, lm_ms now, lm_mesh_output *out)
 {
     free(mesh->polled);
@@ -284,12 +295,20 @@ int lm_mesh_poll(lm_mesh *mesh, lm_ms now, lm_mesh_output *out)
     if (poll_links(mesh, now, out) == 1)
         return 1;
     settle(mesh, now);
-    if (mesh->events == NULL)
-        return 0;
-    mesh->polled = mesh->events;
-    DL_DELETE(mesh->events, mesh->polled);
-    *out = mesh->polled->out;
-    return 1;
+    return take_event(mesh, mesh->events, out);
+}
+
+int lm_mesh_poll_members(lm_mesh *mesh, lm_mesh_output *out)
+{
+    lm_mesh_event *event;
+    free(mesh->polled);
+    mesh->polled = NULL;
+    DL_FOREACH(mesh->events, event)
+    {
+        if (event->out.kind >= LM_MESH_JOINED)
+            break;
+    }
+    return take_event(mesh, event, out);
 }
 
 lm_ms lm_mesh_next_timeout(const lm_mesh *mesh)

@@ -172,6 +172,12 @@ typedef struct lm_mesh_output {
 /* 1: *out holds the next output; 0: drained. */
 int lm_mesh_poll(lm_mesh *mesh, lm_ms now, lm_mesh_output *out);
 
+/*
+ * The same for what happens in rooms alone, from LM_MESH_JOINED on, which a relay takes at once after its own
+ * calls: what goes to the network is left for lm_mesh_poll().
+ */
+int lm_mesh_poll_members(lm_mesh *mesh, lm_mesh_output *out);
+
 /* When lm_mesh_timeout() has to be called, LM_MS_NEVER if not at all. */
 lm_ms lm_mesh_next_timeout(const lm_mesh *mesh);
 void lm_mesh_timeout(lm_mesh *mesh, lm_ms now);

@@ -217,7 +217,7 @@ static bool parse_fingerprint(uint8_t fingerprint[LM_FINGERPRINT_LEN], const cha
 }
 
 /* Takes the known keys; others are for later versions. */
-static int from_json(lm_node_config *config, const cJSON *json)
+int lm_node_config_read(lm_node_config *config, const cJSON *json)
 {
     const char *fingerprint, *nk, *pwd, *ufrag, *host = "";
     lm_node_config c;
@@ -266,7 +266,7 @@ int lm_node_config_parse_blob(lm_node_config *config, const char *blob, size_t l
         return LM_EMALFORMED;
     text[text_len] = '\0';
     cJSON *json = cJSON_ParseWithLengthOpts((const char *)text, text_len + 1, &end, true);
-    int result = json != NULL && cJSON_IsObject(json) ? from_json(config, json) : LM_EMALFORMED;
+    int result = json != NULL && cJSON_IsObject(json) ? lm_node_config_read(config, json) : LM_EMALFORMED;
     cJSON_Delete(json);
     return result;
 }

@@ -5,6 +5,7 @@
 #ifndef LM_MESH_NODE_CONFIG_H
 #define LM_MESH_NODE_CONFIG_H
 
+#include <cjson/cJSON.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,5 +45,10 @@ char *lm_node_config_blob(const lm_node_config *config);
  * Parses a blob as browsers may hand it about. LM_EMALFORMED, LM_EUNSUPPORTED for another version, LM_ENOMEM.
  */
 int lm_node_config_parse_blob(lm_node_config *config, const char *blob, size_t len);
+
+/*
+ * The config in a JSON object (borrowed) that may have other keys, too, as a node record has. LM_EMALFORMED.
+ */
+int lm_node_config_read(lm_node_config *config, const cJSON *json);
 
 #endif

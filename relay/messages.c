@@ -4,6 +4,7 @@
 
 #include "common/error.h"
 #include "common/json_writer.h"
+#include "relay/node_list.h"
 
 /* Kept free behind a list for what ends its message: brackets, "more" and "re". */
 #define LIST_TAIL (LM_RE_TEXT + 64)
@@ -52,11 +53,11 @@ static void end(lm_json_writer *j, const char *re)
     lm_json_close(j, '}');
 }
 
-static void put_peer(lm_json_writer *j, const lm_member *member)
+static void put_peer(lm_json_writer *j, const char *id, const char *info)
 {
     lm_json_open(j, '{');
-    put_string(j, "id", member->peer->id_text);
-    put_string(j, "info", member->info);
+    put_string(j, "id", id);
+    put_string(j, "info", info);
     lm_json_close(j, '}');
 }
 
@@ -79,11 +80,12 @@ static bool send_text(lm_relay *relay, lm_ms now, const lm_relay_session *sessio
     }
 }
 
-/* To every member that listens, but to this one. */
-static void send_to_others(lm_relay *relay, lm_ms now, const lm_member *member, const lm_json_writer *j)
+/* To every member that listens, but to this one (which may be NULL). */
+static void send_to_others(lm_relay *relay, lm_ms now, const lm_room *room, const lm_member *member,
+                           const lm_json_writer *j)
 {
     const lm_member *other;
-    DL_FOREACH2(member->room->members, other, room_next) {
+    DL_FOREACH2(room->members, other, room_next) {
         if (other != member && lm_member_listens(other))
             send_text(relay, now, other->peer->session, j);
     }
@@ -127,43 +129,83 @@ void lm_message_welcome(lm_relay *relay, lm_ms now, lm_relay_session *session,
 }
 
 /*
- * Writes the members from *next on, as far as they fit, and moves *next past them. One always fits: info is
- * at most LM_MEMBER_INFO_MAX bytes, six times as much when escaped.
+ * A list that goes out in as many messages as it takes, each with its action, and the room where there is
+ * one.
  */
-static void put_peers(lm_json_writer *j, const lm_member *self, const lm_member **next)
+typedef struct list {
+    lm_relay *relay;
+    lm_ms now;
+    const lm_relay_session *session;
+    const char *action, *room, *key, *re;
+    lm_json_writer j;
+} list;
+
+static void begin_list(list *l)
 {
-    size_t cap = j->text.cap;
-    j->text.cap -= LIST_TAIL;
-    lm_json_key(j, "peers");
-    lm_json_open(j, '[');
-    for (; *next != NULL; *next = (*next)->room_next) {
-        const lm_json_writer mark = *j;
-        if (*next == self)
-            continue;
-        put_peer(j, *next);
-        if (j->text.failed) {
-            *j = mark;
-            break;
-        }
+    l->j = begin(l->relay, l->action);
+    if (l->room != NULL)
+        put_string(&l->j, "room", l->room);
+    lm_json_key(&l->j, l->key);
+    lm_json_open(&l->j, '[');
+    l->j.text.cap -= LIST_TAIL;
+}
+
+static void end_list(list *l, bool more)
+{
+    l->j.text.cap += LIST_TAIL;
+    lm_json_close(&l->j, ']');
+    if (more) {
+        lm_json_key(&l->j, "more");
+        lm_json_bool(&l->j, true);
     }
-    j->text.cap = cap;
-    lm_json_close(j, ']');
+    end(&l->j, l->re);
+    send_text(l->relay, l->now, l->session, &l->j);
+}
+
+/* What was written since mark did not fit: it begins the next message. True once. */
+static bool turn_page(list *l, const lm_json_writer *mark)
+{
+    if (!l->j.text.failed)
+        return false;
+    l->j = *mark;
+    end_list(l, true);
+    begin_list(l);
+    return true;
+}
+
+/* One always fits: info is at most LM_MEMBER_INFO_MAX bytes, six times as much when escaped. */
+static void list_peer(list *l, const char *id, const char *info)
+{
+    const lm_json_writer mark = l->j;
+    put_peer(&l->j, id, info);
+    if (turn_page(l, &mark))
+        put_peer(&l->j, id, info);
+}
+
+static void list_member_elsewhere(void *ctx, const lm_mesh_member_info *member)
+{
+    char id[LM_PEER_ID_TEXT];
+    list_peer(ctx, lm_base64url_encode(id, sizeof id, member->peer, sizeof member->peer), member->info);
 }
 
 void lm_message_joined(lm_relay *relay, lm_ms now, const lm_member *member, const char *re)
 {
-    const lm_member *next = member->room->members;
-    do {
-        lm_json_writer j = begin(relay, "joined");
-        put_string(&j, "room", member->room->id_text);
-        put_peers(&j, member, &next);
-        if (next != NULL) {
-            lm_json_key(&j, "more");
-            lm_json_bool(&j, true);
-        }
-        end(&j, re);
-        send_text(relay, now, member->peer->session, &j);
-    } while (next != NULL);
+    const lm_member *other;
+    list l = {.relay = relay,
+              .now = now,
+              .session = member->peer->session,
+              .action = "joined",
+              .room = member->room->id_text,
+              .key = "peers",
+              .re = re};
+    begin_list(&l);
+    DL_FOREACH2(member->room->members, other, room_next) {
+        if (other != member)
+            list_peer(&l, other->peer->id_text, other->info);
+    }
+    if (relay->mesh != NULL)
+        lm_mesh_visit_members(relay->mesh, member->room->id, list_member_elsewhere, &l);
+    end_list(&l, false);
 }
 
 void lm_message_peer_joined(lm_relay *relay, lm_ms now, const lm_member *member)
@@ -171,9 +213,24 @@ void lm_message_peer_joined(lm_relay *relay, lm_ms now, const lm_member *member)
     lm_json_writer j = begin(relay, "peer-joined");
     put_string(&j, "room", member->room->id_text);
     lm_json_key(&j, "peer");
-    put_peer(&j, member);
+    put_peer(&j, member->peer->id_text, member->info);
     end(&j, "");
-    send_to_others(relay, now, member, &j);
+    send_to_others(relay, now, member->room, member, &j);
+}
+
+void lm_message_joined_elsewhere(lm_relay *relay, lm_ms now, const lm_room *room, const char *id,
+                                 const char *info, bool before)
+{
+    lm_json_writer j = begin(relay, "peer-joined");
+    put_string(&j, "room", room->id_text);
+    lm_json_key(&j, "peer");
+    put_peer(&j, id, info);
+    if (before) {
+        lm_json_key(&j, "before");
+        lm_json_bool(&j, true);
+    }
+    end(&j, "");
+    send_to_others(relay, now, room, NULL, &j);
 }
 
 void lm_message_left(lm_relay *relay, lm_ms now, lm_relay_session *session, const lm_room *room,
@@ -185,21 +242,42 @@ void lm_message_left(lm_relay *relay, lm_ms now, lm_relay_session *session, cons
     send_text(relay, now, session, &j);
 }
 
-void lm_message_peer_left(lm_relay *relay, lm_ms now, const lm_member *member)
+static void tell_left(lm_relay *relay, lm_ms now, const lm_room *room, const lm_member *member,
+                      const char *id)
 {
     lm_json_writer j = begin(relay, "peer-left");
-    put_string(&j, "room", member->room->id_text);
-    put_string(&j, "id", member->peer->id_text);
+    put_string(&j, "room", room->id_text);
+    put_string(&j, "id", id);
     end(&j, "");
-    send_to_others(relay, now, member, &j);
+    send_to_others(relay, now, room, member, &j);
 }
 
-int lm_message_signal(lm_relay *relay, lm_ms now, const lm_member *target, const lm_peer *from,
-                      const char *data)
+void lm_message_peer_left(lm_relay *relay, lm_ms now, const lm_member *member)
+{
+    tell_left(relay, now, member->room, member, member->peer->id_text);
+}
+
+void lm_message_left_elsewhere(lm_relay *relay, lm_ms now, const lm_room *room, const char *id)
+{
+    tell_left(relay, now, room, NULL, id);
+}
+
+void lm_message_evicted(lm_relay *relay, lm_ms now, const lm_member *member)
+{
+    lm_json_writer j = begin(relay, "error");
+    put_string(&j, "code", error_codes[LM_RELAY_ERROR_room_full]);
+    put_string(&j, "message", "others joined at other nodes at the same time, and the room is full");
+    put_string(&j, "room", member->room->id_text);
+    end(&j, "");
+    count_error(&relay->stats, LM_RELAY_ERROR_room_full);
+    send_text(relay, now, member->peer->session, &j);
+}
+
+int lm_message_signal(lm_relay *relay, lm_ms now, const lm_member *target, const char *from, const char *data)
 {
     lm_json_writer j = begin(relay, "signal");
     put_string(&j, "room", target->room->id_text);
-    put_string(&j, "from", from->id_text);
+    put_string(&j, "from", from);
     put_string(&j, "data", data);
     end(&j, "");
     if (j.text.failed)
@@ -211,37 +289,66 @@ int lm_message_signal(lm_relay *relay, lm_ms now, const lm_member *target, const
     return LM_OK;
 }
 
-void lm_message_nodes(lm_relay *relay, lm_ms now, lm_relay_session *session, const char *re)
+static void put_record(lm_json_writer *j, const char *record, const char *sig)
 {
-    const lm_node_record *record = lm_own_node_record(&relay->node, now);
-    lm_json_writer j = begin(relay, "nodes");
-    lm_json_key(&j, "nodes");
-    lm_json_open(&j, '[');
-    if (record != NULL) {
-        lm_json_open(&j, '{');
-        put_string(&j, "record", record->text);
-        put_string(&j, "sig", record->sig);
-        lm_json_close(&j, '}');
-    }
-    lm_json_close(&j, ']');
-    end(&j, re);
-    send_text(relay, now, session, &j);
+    lm_json_open(j, '{');
+    put_string(j, "record", record);
+    put_string(j, "sig", sig);
+    lm_json_close(j, '}');
 }
 
-int lm_message_turn(lm_relay *relay, lm_ms now, lm_relay_session *session, const char *re)
+static void list_record(void *ctx, const char *record, const char *sig)
+{
+    list *l = ctx;
+    const lm_json_writer mark = l->j;
+    put_record(&l->j, record, sig);
+    if (turn_page(l, &mark))
+        put_record(&l->j, record, sig);
+}
+
+void lm_message_nodes(lm_relay *relay, lm_ms now, lm_relay_session *session, const char *re)
+{
+    list l = {.relay = relay, .now = now, .session = session, .action = "nodes", .key = "nodes", .re = re};
+    begin_list(&l);
+    lm_node_list_visit(relay, now, list_record, &l);
+    end_list(&l, false);
+}
+
+/* The URLs of one node. */
+static void put_turn_urls(lm_json_writer *j, const lm_turn_offer *offer, const lm_node_config *config)
+{
+    char urls[LM_TURN_OFFER_URLS_MAX][LM_TURN_OFFER_URL_SIZE];
+    size_t count = lm_turn_offer_urls(offer, config, urls);
+    for (size_t i = 0; i < count; i++)
+        lm_json_string(j, urls[i]);
+}
+
+/* Those of the nodes that serve the room; without one, this node's. */
+static void put_all_turn_urls(lm_relay *relay, lm_ms now, const uint8_t *room, lm_json_writer *j)
+{
+    lm_turn_node nodes[LM_NODE_LIST_TURN];
+    size_t count = room != NULL ? lm_node_list_turn(relay, now, room, nodes) : 0;
+    if (count == 0)
+        put_turn_urls(j, &relay->turn, &relay->node.config);
+    for (size_t i = 0; i < count; i++) {
+        const lm_turn_offer other = {.tcp_port = nodes[i].config.tcp};
+        put_turn_urls(j, nodes[i].self ? &relay->turn : &other,
+                      nodes[i].self ? &relay->node.config : &nodes[i].config);
+    }
+}
+
+int lm_message_turn(lm_relay *relay, lm_ms now, lm_relay_session *session, const uint8_t *room,
+                    const char *re)
 {
     char username[LM_TURN_USERNAME_MAX + 1], credential[LM_TURN_PASSWORD_LEN + 1];
-    char urls[LM_TURN_OFFER_URLS_MAX][LM_TURN_OFFER_URL_SIZE];
     uint64_t expiry = lm_own_node_unix_time(&relay->node, now) / 1000 + LM_TURN_CREDENTIAL_TTL;
     int result = lm_turn_credential(relay->turn.secret, session->peer->id_text, expiry, username, credential);
     if (result != LM_OK)
         return result;
-    size_t count = lm_turn_offer_urls(&relay->turn, &relay->node.config, urls);
     lm_json_writer j = begin(relay, "turn");
     lm_json_key(&j, "urls");
     lm_json_open(&j, '[');
-    for (size_t i = 0; i < count; i++)
-        lm_json_string(&j, urls[i]);
+    put_all_turn_urls(relay, now, room, &j);
     lm_json_close(&j, ']');
     put_string(&j, "username", username);
     put_string(&j, "credential", credential);

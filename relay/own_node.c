@@ -1,6 +1,7 @@
 #include "relay/own_node.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/error.h"
@@ -35,6 +36,21 @@ void lm_own_node_set_turn(lm_own_node *own, bool turn)
     if (own->turn != turn)
         lm_node_record_clear(&own->record);
     own->turn = turn;
+}
+
+void lm_own_node_set_mesh(lm_own_node *own, const char *mesh)
+{
+    if (strcmp(own->mesh, mesh) != 0)
+        lm_node_record_clear(&own->record);
+    snprintf(own->mesh, sizeof own->mesh, "%s", mesh);
+}
+
+void lm_own_node_overtake(lm_own_node *own, uint64_t seq)
+{
+    if (seq <= own->record_seq)
+        return;
+    own->record_seq = seq;
+    lm_node_record_clear(&own->record);
 }
 
 void lm_own_node_clear(lm_own_node *own)
@@ -85,6 +101,7 @@ const lm_node_record *lm_own_node_record(lm_own_node *own, lm_ms now)
             .seq = next_seq(own, now),
             .features = features,
             .feature_count = own->turn ? FEATURES : FEATURES - 1,
+            .mesh = own->mesh[0] != '\0' ? own->mesh : NULL,
         };
         if (lm_node_record_make(&own->record, &own->config, &extra, own->seed) == LM_OK) {
             own->record_at = now;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/clock.h"
+#include "mesh/mesh.h"
 #include "mesh/node_config.h"
 #include "mesh/node_record.h"
 
@@ -13,7 +14,8 @@
 
 typedef struct lm_own_node {
     lm_node_config config;
-    bool turn; /* see lm_own_node_set_turn() */
+    bool turn;                        /* see lm_own_node_set_turn() */
+    char mesh[LM_MESH_HOST_PORT_MAX]; /* where other nodes may dial; "": nowhere */
     char nk_text[LM_BASE64URL_SIZE(LM_NODE_PUBLIC_KEY_LEN)];
     uint8_t seed[32];
     uint8_t secret_key[64];
@@ -33,6 +35,15 @@ int lm_own_node_set_config(lm_own_node *own, const lm_node_config *config);
 
 /* Says whether the relay is a TURN server; the next record names it as a feature. */
 void lm_own_node_set_turn(lm_own_node *own, bool turn);
+
+/* Says where other nodes may dial ("host:port", copied; "": nowhere); the next record names it. */
+void lm_own_node_set_mesh(lm_own_node *own, const char *mesh);
+
+/*
+ * Others have shown a record of this node with that seq, greater than the last one's: the clock was set back.
+ * The next record, due now, gets a seq that is greater still.
+ */
+void lm_own_node_overtake(lm_own_node *own, uint64_t seq);
 
 /* Frees the record and wipes the keys. */
 void lm_own_node_clear(lm_own_node *own);

@@ -36,13 +36,14 @@ lm_peer *lm_peers_find_text(const lm_peers *peers, const char *text)
     return lm_peers_find(peers, id);
 }
 
-/* Room for one deadline more than there are peers, growing by doubling. */
+/* Room for one deadline of each kind more than there are peers, growing by doubling. */
 static int reserve_deadline(lm_peers *peers)
 {
     size_t need = HASH_COUNT(peers->table) + 1, cap = DEADLINES_MIN;
     while (cap < need)
         cap *= 2;
-    return lm_deadlines_reserve(&peers->deadlines, cap);
+    int result = lm_deadlines_reserve(&peers->deadlines, cap);
+    return result == LM_OK ? lm_deadlines_reserve(&peers->silences, cap) : result;
 }
 
 lm_peer *lm_peers_add(lm_peers *peers, const uint8_t id[LM_PEER_ID_LEN], struct lm_relay_session *session)
@@ -55,7 +56,7 @@ lm_peer *lm_peers_add(lm_peers *peers, const uint8_t id[LM_PEER_ID_LEN], struct 
     memcpy(peer->id, id, LM_PEER_ID_LEN);
     lm_base64url_encode(peer->id_text, sizeof peer->id_text, id, LM_PEER_ID_LEN);
     peer->session = session;
-    peer->deadline.owner = peer;
+    peer->deadline.owner = peer->silence.owner = peer;
     HASH_ADD(hh, peers->table, id, LM_PEER_ID_LEN, peer);
     if (peer->hh.tbl == NULL) {
         free(peer);
@@ -79,11 +80,17 @@ void lm_peers_set_deadline(lm_peers *peers, lm_peer *peer, lm_ms at)
     (void)lm_deadlines_set(&peers->deadlines, &peer->deadline, at); /* reserved by lm_peers_add() */
 }
 
+void lm_peers_set_silence(lm_peers *peers, lm_peer *peer, lm_ms at)
+{
+    (void)lm_deadlines_set(&peers->silences, &peer->silence, at); /* likewise */
+}
+
 void lm_peers_remove(lm_peers *peers, lm_peer *peer)
 {
     if (peer->session == NULL)
         peers->stats->peers_detached--;
     lm_deadlines_remove(&peers->deadlines, &peer->deadline);
+    lm_deadlines_remove(&peers->silences, &peer->silence);
     HASH_DEL(peers->table, peer);
     free(peer);
     peers->stats->peers--;
@@ -96,4 +103,5 @@ void lm_peers_clear(lm_peers *peers)
         lm_peers_remove(peers, peer);
     }
     lm_deadlines_clear(&peers->deadlines);
+    lm_deadlines_clear(&peers->silences);
 }

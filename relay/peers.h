@@ -5,6 +5,7 @@
 #ifndef LM_RELAY_PEERS_H
 #define LM_RELAY_PEERS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base64url.h"
@@ -31,17 +32,20 @@ typedef struct lm_peer {
     struct lm_relay_session *session; /* NULL: detached */
     struct lm_member *places;         /* its places in rooms, the oldest first */
     uint32_t place_count;
+    bool silent;          /* as the mesh was told */
+    lm_deadline silence;  /* attached, with a mesh: when its silence is looked at */
     lm_deadline deadline; /* detached: when it is given up; attached: when its stale places lapse */
     UT_hash_handle hh;
 } lm_peer;
 
 /*
  * Zero-initialise but for stats (borrowed), whose gauges `peers` and `peers_detached` follow the
- * table. The deadlines have room for every peer, so setting one cannot fail.
+ * table. Both kinds of deadlines have room for every peer, so setting one cannot fail.
  */
 typedef struct lm_peers {
     lm_peer *table;
-    lm_deadlines deadlines; /* owner: the lm_peer */
+    lm_deadlines deadlines; /* owner: the lm_peer, as of the next */
+    lm_deadlines silences;
     lm_relay_stats *stats;
 } lm_peers;
 
@@ -60,8 +64,9 @@ lm_peer *lm_peers_add(lm_peers *peers, const uint8_t id[LM_PEER_ID_LEN], struct 
 /* Attaches a peer to session, or detaches it where session is NULL. */
 void lm_peers_attach(lm_peers *peers, lm_peer *peer, struct lm_relay_session *session);
 
-/* Sets the peer's one deadline; LM_MS_NEVER: none. */
+/* Sets one of the peer's deadlines; LM_MS_NEVER: none. */
 void lm_peers_set_deadline(lm_peers *peers, lm_peer *peer, lm_ms at);
+void lm_peers_set_silence(lm_peers *peers, lm_peer *peer, lm_ms at);
 
 /* Takes a peer out and frees it. It must have left its rooms. */
 void lm_peers_remove(lm_peers *peers, lm_peer *peer);

@@ -3,17 +3,21 @@
 #include <utlist.h>
 
 #include "common/error.h"
+#include "relay/mesh_rooms.h"
 #include "relay/messages.h"
+#include "relay/silence.h"
 
 void lm_presence_leave(lm_relay *relay, lm_ms now, lm_member *member)
 {
-    lm_message_peer_left(relay, now, member);
+    if (!lm_mesh_rooms_leave(relay, now, member))
+        lm_message_peer_left(relay, now, member);
     lm_rooms_remove(&relay->rooms, member);
 }
 
 /*
  * A place is given up without the peer's word. While the relay drains nobody hears of it: its clients go
- * where they were sent, and a `peer-left` would make browsers hang up on those they go on talking to.
+ * where they were sent, and a `peer-left` would make browsers hang up on those they go on talking to. The
+ * other nodes hear of it when this one ends.
  */
 static void give_up(lm_relay *relay, lm_ms now, lm_member *member)
 {
@@ -73,6 +77,7 @@ int lm_presence_greet(lm_relay *relay, lm_ms now, lm_relay_session *session, con
     else if ((peer = lm_peers_add(&relay->peers, id, session)) == NULL)
         return LM_ENOMEM;
     session->peer = peer;
+    lm_silence_watch(relay, now, peer);
     return LM_OK;
 }
 
@@ -87,6 +92,7 @@ void lm_presence_end(lm_relay *relay, lm_ms now, lm_relay_session *session, lm_c
         relay->stats.peers_detached < LM_PEERS_DETACHED_MAX) {
         lm_peers_attach(&relay->peers, peer, NULL);
         lm_peers_set_deadline(&relay->peers, peer, now + relay->limits.resume);
+        lm_silence_detached(relay, now, peer);
     } else {
         remove_peer(relay, now, peer);
     }

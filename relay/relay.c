@@ -5,10 +5,13 @@
 #include <string.h>
 
 #include "common/error.h"
+#include "relay/mesh_rooms.h"
 #include "relay/messages.h"
+#include "relay/node_list.h"
 #include "relay/presence.h"
 #include "relay/relay_state.h"
 #include "relay/signalling.h"
+#include "relay/silence.h"
 
 void lm_relay_limits_default(lm_relay_limits *limits)
 {
@@ -48,12 +51,15 @@ int lm_relay_create(lm_relay **out, const lm_relay_config *config, lm_webrtc *st
     relay->rooms.stats = &relay->stats;
     relay->rooms.room_size = config->limits.room_size;
     relay->turn = config->turn;
+    relay->mesh = config->mesh;
+    relay->record_due = LM_MS_NEVER;
     result = lm_own_node_init(&relay->node, &config->node, config->node_seed);
     if (result != LM_OK) {
         lm_relay_destroy(relay);
         return result;
     }
     lm_own_node_set_turn(&relay->node, lm_turn_offer_is_made(&relay->turn));
+    lm_own_node_set_mesh(&relay->node, config->advertise != NULL ? config->advertise : "");
     *out = relay;
     return LM_OK;
 }
@@ -73,6 +79,7 @@ void lm_relay_destroy(lm_relay *relay)
 void lm_relay_set_unix_time(lm_relay *relay, lm_ms now, uint64_t unix_ms)
 {
     lm_own_node_set_unix_time(&relay->node, now, unix_ms);
+    lm_node_list_renew(relay, now);
 }
 
 int lm_relay_reconfigure(lm_relay *relay, const lm_relay_change *change)
@@ -88,6 +95,9 @@ int lm_relay_reconfigure(lm_relay *relay, const lm_relay_change *change)
     (void)lm_own_node_set_config(&relay->node, &change->node);
     relay->turn = change->turn;
     lm_own_node_set_turn(&relay->node, lm_turn_offer_is_made(&relay->turn));
+    lm_own_node_set_mesh(&relay->node, change->advertise != NULL ? change->advertise : "");
+    if (relay->mesh != NULL)
+        relay->record_due = 0; /* at once */
     relay->limits = change->limits;
     relay->rooms.room_size = change->limits.room_size;
     if (!relay->draining)
@@ -99,6 +109,11 @@ int lm_relay_input(lm_relay *relay, lm_ms now, const lm_dgram *in)
 {
     relay->taken_in = lm_ms_min(relay->taken_in, now);
     return lm_webrtc_input(relay->stack, now, in);
+}
+
+void lm_relay_mesh_output(lm_relay *relay, lm_ms now, const lm_mesh_output *out)
+{
+    lm_mesh_rooms_tell(relay, now, out);
 }
 
 void lm_relay_stream_closed(lm_relay *relay, const lm_addr *remote, const lm_addr *local)
@@ -154,6 +169,7 @@ int lm_relay_poll(lm_relay *relay, lm_ms now, lm_dgram *out)
     lm_webrtc_output event;
     /* What was kept until now must be gone before an event could find it. */
     lm_presence_expire(relay, now);
+    lm_silence_expire(relay, now);
     while (lm_webrtc_poll(relay->stack, &event) == 1) {
         switch (event.kind) {
         case LM_WEBRTC_SEND:
@@ -176,12 +192,17 @@ int lm_relay_poll(lm_relay *relay, lm_ms now, lm_dgram *out)
 
 lm_ms lm_relay_next_timeout(const lm_relay *relay)
 {
-    return lm_ms_min(lm_webrtc_next_timeout(relay->stack), lm_deadlines_next(&relay->peers.deadlines));
+    lm_ms next = lm_ms_min(lm_webrtc_next_timeout(relay->stack), relay->record_due);
+    next = lm_ms_min(next, lm_deadlines_next(&relay->peers.silences));
+    return lm_ms_min(next, lm_deadlines_next(&relay->peers.deadlines));
 }
 
 void lm_relay_timeout(lm_relay *relay, lm_ms now)
 {
     lm_presence_expire(relay, now);
+    lm_silence_expire(relay, now);
+    if (now >= relay->record_due)
+        lm_node_list_renew(relay, now);
     lm_webrtc_timeout(relay->stack, now);
 }
 

@@ -13,6 +13,7 @@
 #include "common/dgram.h"
 #include "common/log.h"
 #include "common/random.h"
+#include "mesh/mesh.h"
 #include "mesh/node_config.h"
 #include "relay/relay_stats.h"
 #include "relay/turn_offer.h"
@@ -36,6 +37,8 @@ typedef struct lm_relay_config {
     lm_node_config node;   /* what this relay tells of itself */
     uint8_t node_seed[32]; /* Ed25519 seed that belongs to node.nk; copied, wiped at destroy */
     lm_turn_offer turn;    /* copied, wiped likewise */
+    lm_mesh *mesh;         /* NULL: alone; borrowed for the relay's life */
+    const char *advertise; /* "host:port" where other nodes may dial (copied); NULL: nowhere */
     lm_random random;
     const lm_log *log; /* may be NULL; borrowed for the relay's life */
 } lm_relay_config;
@@ -46,6 +49,7 @@ typedef struct lm_relay_change {
     lm_webrtc_limits stack;
     lm_node_config node; /* of the same node key */
     lm_turn_offer turn;
+    const char *advertise; /* as in lm_relay_config */
     lm_webrtc_identity identity;
 } lm_relay_change;
 
@@ -75,6 +79,12 @@ int lm_relay_reconfigure(lm_relay *relay, const lm_relay_change *change);
 
 /* As lm_webrtc_input(): one datagram, borrowed. */
 int lm_relay_input(lm_relay *relay, lm_ms now, const lm_dgram *in);
+
+/*
+ * What the mesh says of members: an output from LM_MESH_JOINED on (borrowed; its texts are read before the
+ * mesh is changed). Whoever polls the mesh hands these in at once, before the relay takes the next input.
+ */
+void lm_relay_mesh_output(lm_relay *relay, lm_ms now, const lm_mesh_output *out);
 
 /* As lm_webrtc_path_closed() and lm_webrtc_has_path(): the streams of sessions over ICE-TCP. */
 void lm_relay_stream_closed(lm_relay *relay, const lm_addr *remote, const lm_addr *local);

@@ -13,7 +13,10 @@ struct lm_relay {
     lm_random random;
     const lm_log *log; /* borrowed, may be NULL */
     lm_webrtc *stack;  /* owned */
+    lm_mesh *mesh;     /* borrowed; NULL: alone */
     lm_own_node node;
+    uint64_t record_told; /* seq of the record that the mesh has */
+    lm_ms record_due;     /* when it gets the next one; LM_MS_NEVER without a mesh */
     lm_turn_offer turn;
     lm_sessions sessions;
     lm_peers peers;

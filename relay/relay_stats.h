@@ -36,11 +36,13 @@
     X(shutting_down, "shutting-down")
 
 /* Each drop is one message, in or out, that led to nothing. */
-#define LM_RELAY_DROPS(X)                                                           \
-    X(closing)    /* came from a session that the relay has already closed */       \
-    X(queue_full) /* the target reads too slowly; its session is being closed */    \
-    X(gone)       /* the target's session has ended, its end is still to be read */ \
-    X(memory)     /* memory ran out */
+#define LM_RELAY_DROPS(X)                                                            \
+    X(closing)     /* came from a session that the relay has already closed */       \
+    X(queue_full)  /* the target reads too slowly; its session is being closed */    \
+    X(gone)        /* the target's session has ended, its end is still to be read */ \
+    X(memory)      /* memory ran out */                                              \
+    X(no_listener) /* from another node, for nobody who hears it here */             \
+    X(too_large)   /* from another node, and with its escapes it fits no message */
 
 /* Sessions that the relay itself closed. */
 #define LM_RELAY_CLOSES(X)                                      \
@@ -56,7 +58,8 @@
     X(signals_routed, "signals_routed", "Signals passed on from one peer to another.")                      \
     X(peers_resumed, "peers_resumed", "Peers that a new session took over, silent ones and replaced ones.") \
     X(peers_expired, "peers_expired", "Silent peers that nobody took over in time.")                        \
-    X(places_lapsed, "places_lapsed", "Places in rooms that a resumed peer did not take again.")
+    X(places_lapsed, "places_lapsed", "Places in rooms that a resumed peer did not take again.")            \
+    X(places_moved, "places_moved", "Places in rooms that moved to another node with their peer.")
 
 #define LM_RELAY_GAUGES(X)                                                     \
     X(sessions, "sessions", "Sessions with an open channel.")                  \

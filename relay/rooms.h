@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/clock.h"
 #include "common/table.h"
 #include "relay/peers.h"
 #include "relay/relay_stats.h"
@@ -24,6 +25,7 @@ typedef struct lm_room {
     char id_text[LM_ROOM_ID_TEXT]; /* lower-case hex of id */
     lm_member *members;            /* the one that joined first comes first */
     uint32_t member_count;
+    lm_ms opened; /* with a mesh: when it came into being here */
     UT_hash_handle hh;
 } lm_room;
 

@@ -8,6 +8,7 @@
 #include "common/error.h"
 #include "common/json_text.h"
 #include "common/json_writer.h"
+#include "relay/mesh_rooms.h"
 #include "relay/messages.h"
 #include "relay/presence.h"
 
@@ -162,9 +163,12 @@ static void on_hello(request *r)
 /* A join of a room where the peer has its place already: nobody else hears of it. */
 static void join_again(request *r, lm_member *member, const char *info)
 {
+    bool same = strcmp(member->info, info) == 0;
     if (lm_member_set_info(member, info) != LM_OK)
         r->relay->stats.drops.memory++; /* the old info stays, the place is what matters */
     member->stale = false;
+    if (!same)
+        lm_mesh_rooms_join(r->relay, r->now, member);
     lm_message_joined(r->relay, r->now, member, r->re);
 }
 
@@ -179,12 +183,19 @@ static void join_new(request *r, const uint8_t id[LM_ROOM_ID_LEN], const char *i
         answer_error(r, LM_RELAY_ERROR_too_many_rooms, "no more rooms for one session");
         return;
     }
-    switch (lm_rooms_add(&relay->rooms, id, peer, info, &member)) {
+    /* A peer that has come from another node stays a member to the others: they hear nothing. */
+    bool moved = lm_mesh_rooms_has(relay, id, peer->id);
+    int result = lm_mesh_rooms_is_full(relay, id, peer->id)
+                     ? LM_ELIMIT
+                     : lm_rooms_add(&relay->rooms, id, peer, info, &member);
+    switch (result) {
     case LM_OK:
         if (stale != NULL)
             lm_presence_lapse(relay, r->now, stale);
+        lm_mesh_rooms_join(relay, r->now, member);
         lm_message_joined(relay, r->now, member, r->re);
-        lm_message_peer_joined(relay, r->now, member);
+        if (!moved)
+            lm_message_peer_joined(relay, r->now, member);
         break;
     case LM_ELIMIT:
         answer_error(r, LM_RELAY_ERROR_room_full, "the room is full");
@@ -230,6 +241,16 @@ static void on_leave(request *r)
     lm_presence_leave(r->relay, r->now, member);
 }
 
+/* To a member at another node. One whose node does not read is about to leave, so it is not there. */
+static int signal_elsewhere(const request *r, const lm_member *sender, const char *to, const char *data)
+{
+    uint8_t id[LM_PEER_ID_LEN];
+    size_t len;
+    if (lm_base64url_decode(id, sizeof id, &len, to, strlen(to)) != LM_OK || len != sizeof id)
+        return LM_ENOTFOUND;
+    return lm_mesh_rooms_signal(r->relay, r->now, sender, id, data);
+}
+
 static void on_signal(request *r)
 {
     uint8_t id[LM_ROOM_ID_LEN];
@@ -256,13 +277,16 @@ static void on_signal(request *r)
     }
     const lm_peer *peer = lm_peers_find_text(&r->relay->peers, to);
     const lm_member *target = peer != NULL ? lm_rooms_place(room, peer) : NULL;
+    int result = LM_ENOTFOUND;
     /* Nobody is a peer of its own: no list says so either. */
-    if (target == NULL || target == sender || !lm_member_listens(target)) {
-        answer_error(r, LM_RELAY_ERROR_no_such_peer, "no such peer in that room now");
-        return;
-    }
-    if (lm_message_signal(r->relay, r->now, target, sender->peer, data) != LM_OK)
+    if (target == NULL)
+        result = signal_elsewhere(r, sender, to, data);
+    else if (target != sender && lm_member_listens(target))
+        result = lm_message_signal(r->relay, r->now, target, sender->peer->id_text, data);
+    if (result == LM_ETOOBIG)
         answer_error(r, LM_RELAY_ERROR_too_large, "data: with its escapes it fits no message");
+    else if (result != LM_OK)
+        answer_error(r, LM_RELAY_ERROR_no_such_peer, "no such peer in that room now");
 }
 
 static void on_nodes(request *r)
@@ -270,20 +294,22 @@ static void on_nodes(request *r)
     lm_message_nodes(r->relay, r->now, r->session, r->re);
 }
 
-static void answer_turn(request *r)
+/* room may be NULL. */
+static void answer_turn(request *r, const uint8_t *room)
 {
-    if (lm_message_turn(r->relay, r->now, r->session, r->re) != LM_OK)
+    if (lm_message_turn(r->relay, r->now, r->session, room, r->re) != LM_OK)
         answer_error(r, LM_RELAY_ERROR_turn_disabled, "no credential can be made now");
 }
 
 static void on_turn(request *r)
 {
-    uint8_t
-        id[LM_ROOM_ID_LEN]; /* which of a mesh's nodes serves a room follows from it; alone, it is this one */
+    uint8_t id[LM_ROOM_ID_LEN];
     if (!lm_turn_offer_is_made(&r->relay->turn))
         answer_error(r, LM_RELAY_ERROR_turn_disabled, "this relay serves no TURN");
-    else if (field(r, "room") == NULL || room_field(r, id))
-        answer_turn(r);
+    else if (field(r, "room") == NULL)
+        answer_turn(r, NULL);
+    else if (room_field(r, id))
+        answer_turn(r, id);
 }
 
 static void on_ping(request *r)

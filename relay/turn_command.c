@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "common/error.h"
-#include "relay/json_writer.h"
+#include "common/json_writer.h"
 #include "relay/turn_offer.h"
 
 #define OUTPUT_MAX 4096

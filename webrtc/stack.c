@@ -370,6 +370,12 @@ static int stack_remote(const lm_webrtc *base, lm_session_id id, lm_addr *addr)
     return LM_OK;
 }
 
+static lm_ms stack_heard(const lm_webrtc *base, lm_session_id id)
+{
+    const lm_session *session = find_session((const lm_stack *)base, id);
+    return session != NULL ? session->heard : 0;
+}
+
 static void stack_path_closed(lm_webrtc *base, const lm_addr *remote, const lm_addr *local)
 {
     lm_path *path = lm_path_find(&((lm_stack *)base)->env.paths, remote, local);
@@ -445,6 +451,7 @@ static const lm_webrtc_ops stack_ops = {
     .send = stack_send,
     .close = stack_close,
     .remote = stack_remote,
+    .heard = stack_heard,
     .path_closed = stack_path_closed,
     .has_path = stack_has_path,
     .stats = stack_stats,

@@ -41,6 +41,11 @@ int lm_webrtc_remote(const lm_webrtc *stack, lm_session_id session, lm_addr *add
     return stack->ops->remote(stack, session, addr);
 }
 
+lm_ms lm_webrtc_heard(const lm_webrtc *stack, lm_session_id session)
+{
+    return stack->ops->heard(stack, session);
+}
+
 void lm_webrtc_path_closed(lm_webrtc *stack, const lm_addr *remote, const lm_addr *local)
 {
     stack->ops->path_closed(stack, remote, local);

@@ -106,6 +106,7 @@ typedef struct lm_webrtc_ops {
     int (*send)(lm_webrtc *stack, lm_ms now, lm_session_id session, const char *text, size_t len);
     int (*close)(lm_webrtc *stack, lm_ms now, lm_session_id session);
     int (*remote)(const lm_webrtc *stack, lm_session_id session, lm_addr *addr);
+    lm_ms (*heard)(const lm_webrtc *stack, lm_session_id session);
     void (*path_closed)(lm_webrtc *stack, const lm_addr *remote, const lm_addr *local);
     bool (*has_path)(const lm_webrtc *stack, const lm_addr *remote, const lm_addr *local);
     const lm_webrtc_stats *(*stats)(const lm_webrtc *stack);
@@ -152,6 +153,9 @@ int lm_webrtc_close(lm_webrtc *stack, lm_ms now, lm_session_id session);
 
 /* The address to which the session's datagrams go now. LM_ENOTFOUND. */
 int lm_webrtc_remote(const lm_webrtc *stack, lm_session_id session, lm_addr *addr);
+
+/* When the session's last valid check (RFC 7675 section 5.1) or message came; 0: no such session. */
+lm_ms lm_webrtc_heard(const lm_webrtc *stack, lm_session_id session);
 
 /*
  * The stream between two addresses (RFC 6544) has ended: nothing goes there any more. A session that had no

@@ -21,6 +21,7 @@ typedef struct item {
 typedef struct session {
     bool ended;
     bool reading;
+    lm_ms heard;   /* LM_MS_NEVER: all the time */
     size_t queued; /* bytes sent since it stopped reading */
     item *sent;    /* by the relay, in order */
     item *taken;   /* lent to the test */
@@ -191,6 +192,11 @@ static int stack_remote(const lm_webrtc *base, lm_session_id id, lm_addr *addr)
     return lm_addr_parse(addr, "192.0.2.1:9");
 }
 
+static lm_ms stack_heard(const lm_webrtc *base, lm_session_id id)
+{
+    return find((const memory_stack *)base, id)->heard;
+}
+
 static void stack_path_closed(lm_webrtc *base, const lm_addr *remote, const lm_addr *local)
 {
     (void)base, (void)remote, (void)local;
@@ -231,6 +237,7 @@ lm_webrtc *memory_stack_create(void)
         .send = stack_send,
         .close = stack_close,
         .remote = stack_remote,
+        .heard = stack_heard,
         .path_closed = stack_path_closed,
         .has_path = stack_has_path,
         .stats = stack_stats,
@@ -255,6 +262,7 @@ lm_session_id memory_stack_open(lm_webrtc *base)
     item *opened = must(new_item(LM_WEBRTC_OPEN, id, NULL, 0));
     s->closed = must(new_item(LM_WEBRTC_CLOSED, id, NULL, 0));
     s->reading = true;
+    s->heard = LM_MS_NEVER;
     DL_APPEND(stack->events, opened);
     stack->stats.sessions_open++;
     return id;
@@ -291,6 +299,11 @@ void memory_stack_set_reading(lm_webrtc *stack, lm_session_id id, bool reading)
     session *s = find(from(stack), id);
     s->reading = reading;
     s->queued = 0;
+}
+
+void memory_stack_set_heard(lm_webrtc *stack, lm_session_id id, lm_ms at)
+{
+    find(from(stack), id)->heard = at;
 }
 
 const char *memory_stack_take(lm_webrtc *stack, lm_session_id id)

@@ -31,6 +31,9 @@ void memory_stack_end(lm_webrtc *stack, lm_session_id session, lm_close_reason r
 /* While a client does not read, what is sent to it waits, up to LM_WEBRTC_SEND_QUEUE_MAX bytes. */
 void memory_stack_set_reading(lm_webrtc *stack, lm_session_id session, bool reading);
 
+/* The client was heard last at that time, LM_MS_NEVER: it is heard all the time, as from the start. */
+void memory_stack_set_heard(lm_webrtc *stack, lm_session_id session, lm_ms at);
+
 /*
  * The oldest message sent to the session that was not taken yet, NUL-terminated; NULL if there is none.
  * Borrowed until the next call for the same session. Works on sessions that have ended, too.
