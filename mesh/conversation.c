@@ -166,7 +166,7 @@ static lm_mesh_link *choose_path(lm_mesh *mesh, const lm_mesh_node *node, const 
     uint64_t best_rank = 0;
     if (node->links != NULL)
         return node->links->node_prev; /* the newest */
-    if (node->listed == 0 || node->record == NULL)
+    if (node->listed == 0)
         return NULL;
     HASH_ITER(hh, mesh->nodes, by, next) {
         DL_FOREACH2(by->links, link, node_next) {

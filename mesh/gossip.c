@@ -189,7 +189,7 @@ void lm_gossip_link_down(lm_mesh *mesh, lm_ms now, lm_mesh_link *link)
 
 static void reach_add(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, const uint8_t nk[LM_NODE_PUBLIC_KEY_LEN])
 {
-    lm_mesh_node *node = lm_nodes_get(mesh, nk);
+    lm_mesh_node *node = lm_nodes_get_named(mesh, nk);
     if (node == NULL || node == mesh->self || lm_gossip_reaches(link, node))
         return;
     if (link->reaches == NULL)

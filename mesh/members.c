@@ -236,6 +236,14 @@ static void tell_members(lm_mesh *mesh, lm_ms now, lm_share *share)
     end_list(mesh, now, share->node, &j);
 }
 
+/* Tells a node that a room is not, or no longer, here, so that it does not count on us. */
+static void tell_gone(lm_mesh *mesh, lm_ms now, lm_mesh_node *node, const uint8_t id[LM_MESH_ROOM_LEN])
+{
+    lm_json_writer j = begin_list(mesh, LM_MESH_TYPE_rooms, NULL, false, "del");
+    lm_mesh_put_room(&j, NULL, id);
+    end_list(mesh, now, node, &j);
+}
+
 /* Tells the nodes that share the room of one member here. */
 static void tell_change(lm_mesh *mesh, lm_ms now, const lm_presence_of *who, bool gone)
 {
@@ -604,6 +612,8 @@ int lm_members_on_members(lm_mesh *mesh, lm_ms now, lm_mesh_node *node, const lm
     int result = LM_OK;
     lm_mesh_room *room = find_room(mesh, m->room);
     lm_share *share = get_share(mesh, room, node, &result);
+    if (room == NULL) /* we named it, and left it before the answer came */
+        tell_gone(mesh, now, node, m->room);
     if (share == NULL)
         return result;
     cJSON_ArrayForEach(item, m->del) {

@@ -10,7 +10,7 @@
 
 #define LIVE_TIME (10 * 60 * 1000)      /* ms since a record's renewal */
 #define KEPT_TIME (24 * 60 * 60 * 1000) /* ms */
-#define STUBS_MAX_FACTOR 2              /* nodes without a record count towards twice as many */
+#define STUBS_MAX_FACTOR 2              /* times nodes_max: with those that are only named by others */
 #define RECORD_RATE 50                  /* records a second and link, beyond one table full of them */
 #define EXPIRE_INTERVAL (10 * 1000)
 
@@ -26,10 +26,6 @@ lm_mesh_node *lm_nodes_get(lm_mesh *mesh, const uint8_t nk[LM_NODE_PUBLIC_KEY_LE
     lm_mesh_node *node = lm_nodes_find(mesh, nk);
     if (node != NULL)
         return node;
-    if (HASH_COUNT(mesh->nodes) >= STUBS_MAX_FACTOR * mesh->limits.nodes_max + mesh->limits.links_max) {
-        mesh->stats.drops.nodes_full++;
-        return NULL;
-    }
     node = calloc(1, sizeof *node);
     if (node == NULL)
         return NULL;
@@ -41,6 +37,16 @@ lm_mesh_node *lm_nodes_get(lm_mesh *mesh, const uint8_t nk[LM_NODE_PUBLIC_KEY_LE
         return NULL;
     }
     return node;
+}
+
+lm_mesh_node *lm_nodes_get_named(lm_mesh *mesh, const uint8_t nk[LM_NODE_PUBLIC_KEY_LEN])
+{
+    lm_mesh_node *node = lm_nodes_find(mesh, nk);
+    if (node == NULL && HASH_COUNT(mesh->nodes) >= STUBS_MAX_FACTOR * mesh->limits.nodes_max) {
+        mesh->stats.drops.nodes_full++;
+        return NULL;
+    }
+    return node != NULL ? node : lm_nodes_get(mesh, nk);
 }
 
 static void forget_record(lm_mesh *mesh, lm_mesh_node *node)

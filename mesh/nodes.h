@@ -11,8 +11,14 @@
 
 lm_mesh_node *lm_nodes_find(const lm_mesh *mesh, const uint8_t nk[LM_NODE_PUBLIC_KEY_LEN]);
 
-/* The same, made if need be, without a record. NULL: too many, or no memory. */
+/*
+ * The same, made if need be, without a record: for a node that is linked, or whose record has a place. NULL:
+ * no memory.
+ */
 lm_mesh_node *lm_nodes_get(lm_mesh *mesh, const uint8_t nk[LM_NODE_PUBLIC_KEY_LEN]);
+
+/* The same for one that somebody else says is there. NULL, too: too many. */
+lm_mesh_node *lm_nodes_get_named(lm_mesh *mesh, const uint8_t nk[LM_NODE_PUBLIC_KEY_LEN]);
 
 /* Frees the node if nothing is known of it and nobody names it. */
 void lm_nodes_release(lm_mesh *mesh, lm_mesh_node *node);

@@ -57,7 +57,9 @@ void lm_via_send(lm_mesh *mesh, lm_ms now, lm_mesh_node *node, lm_mesh_link *lin
     size_t box_len = NONCE_LEN + len + TAG_LEN;
     uint8_t *box = malloc(box_len);
     char *box_text = malloc(LM_BASE64URL_SIZE(box_len));
-    if (key == NULL || box == NULL || box_text == NULL) {
+    if (key == NULL) { /* somebody made the node up */
+        mesh->stats.drops.via_source++;
+    } else if (box == NULL || box_text == NULL) {
         mesh->stats.drops.memory++;
     } else {
         put_ad(ad, mesh->keys.nk, node->nk);
@@ -107,8 +109,7 @@ void lm_via_receive(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, const lm_mesh_
         return;
     }
     lm_mesh_node *from = lm_nodes_find(mesh, m->from_nk);
-    const uint8_t *key =
-        from != NULL && from != mesh->self && from->record != NULL ? key_with(mesh, from) : NULL;
+    const uint8_t *key = from != NULL && from != mesh->self ? key_with(mesh, from) : NULL;
     if (key == NULL || now < from->banned_until) {
         mesh->stats.drops.via_source++;
         return;

@@ -1,0 +1,122 @@
+/*
+ * Many nodes in one process on virtual time: the network between them, and a stand-in for each one's relay.
+ * All chance comes from one seed, so a run can be repeated. Running out of memory aborts.
+ */
+#ifndef LM_SIM_WORLD_H
+#define LM_SIM_WORLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/table.h"
+#include "mesh/mesh.h"
+
+typedef struct sim_world sim_world;
+typedef struct sim_conn sim_conn;
+
+typedef struct sim_view {
+    uint64_t key; /* room and browser */
+    lm_ms since;
+    UT_hash_handle hh;
+} sim_view;
+
+/* One direction of a connection: bytes in order, each chunk at its time. */
+typedef struct sim_chunk {
+    struct sim_chunk *prev, *next;
+    lm_ms at;
+    bool end; /* of the connection */
+    size_t len;
+    uint8_t data[];
+} sim_chunk;
+
+typedef struct sim_node {
+    lm_mesh *mesh; /* NULL: down */
+    uint8_t seed[32];
+    uint8_t nk[32];
+    unsigned index, group;
+    unsigned life; /* counts starts */
+    bool nat, hostile;
+    int64_t skew; /* ms of its clock */
+    lm_ms timer, renew_at;
+    sim_view *view;
+    struct sim_end *ends; /* of connections, by link */
+    bool silent;          /* down, and nothing answers for it */
+    uint64_t bytes;       /* sent */
+    double cpu;           /* seconds */
+} sim_node;
+
+typedef struct sim_browser {
+    int node; /* -1: nowhere */
+    unsigned room;
+    unsigned gen; /* changes with all that may cost it signals */
+    lm_ms since;  /* its last join */
+    int ghost;    /* node that keeps its place after a move, -1: none */
+} sim_browser;
+
+typedef struct sim_pair {
+    uint64_t key; /* from and to */
+    unsigned from_gen, to_gen;
+    uint32_t sent, received;
+    bool lossy; /* one left the other's sight: what was under way may be lost */
+    UT_hash_handle hh;
+} sim_pair;
+
+struct sim_world {
+    lm_ms now;
+    uint64_t random_state[4];
+    lm_ms delay; /* one way */
+    unsigned jitter;
+    sim_node *nodes;
+    unsigned node_count;
+    sim_browser *browsers;
+    unsigned browser_count, room_count;
+    sim_pair *pairs;
+    sim_conn *conns;
+    struct sim_event *heap;
+    size_t heap_len, heap_cap;
+    bool calm; /* nothing has been disturbed: joins are timed, and nobody may leave sight */
+    lm_ms slowest_join;
+    uint64_t joins_seen, signals, signals_received, false_leaves;
+    unsigned failures;
+    bool timed; /* cpu is counted */
+    bool verbose;
+    lm_log log;
+};
+
+void sim_world_init(sim_world *w, uint64_t seed, unsigned nodes, unsigned browsers, unsigned rooms);
+void sim_world_clear(sim_world *w);
+
+uint32_t sim_below(sim_world *w, uint32_t n);
+
+/* Says that something is not as it must be. */
+void sim_fail(sim_world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+void sim_start(sim_world *w, unsigned node);
+/* silent: its packets just stop; else its sockets are closed. Its browsers are gone. */
+void sim_kill(sim_world *w, unsigned node, bool silent);
+void sim_new_key(sim_world *w, unsigned node);
+
+/* Resets one of `in` connections, by chance. */
+void sim_lose_links(sim_world *w, unsigned in);
+
+void sim_join(sim_world *w, unsigned browser, unsigned node, unsigned room);
+void sim_leave(sim_world *w, unsigned browser);
+void sim_move(sim_world *w, unsigned browser, unsigned node);
+void sim_signal(sim_world *w, unsigned from, unsigned to);
+
+/* Lets time pass. */
+void sim_run(sim_world *w, lm_ms until);
+
+/* How many things are wrong in how nodes see each other's members; says the first one if `say`. */
+unsigned sim_differences(sim_world *w, bool say);
+
+/* Fails for each signal that was lost although nobody left anybody's sight. */
+void sim_check_signals(sim_world *w);
+
+/* Fails if any node that is up still sees a browser of this one. */
+void sim_check_gone(sim_world *w, unsigned node, const char *when);
+
+/* An output of a node's mesh is taken; call it after touching one. */
+void sim_drain(sim_world *w, sim_node *n);
+
+#endif
