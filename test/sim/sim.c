@@ -197,7 +197,9 @@ static bool run_seed(uint64_t seed, const options *o, lm_ms *slowest, double *ti
     sim_world w;
     clock_t start = clock();
     sim_world_init(&w, seed, 1, 1, 1); /* to draw from */
-    unsigned nodes = o->nodes > 0 ? o->nodes : 5 + sim_below(&w, 46);
+    unsigned a = sim_below(&w, 46),
+             b = sim_below(&w, 46); /* small ones more often: cost grows by the square */
+    unsigned nodes = o->nodes > 0 ? o->nodes : 5 + (a < b ? a : b);
     sim_world_clear(&w);
     sim_world_init(&w, seed, nodes, nodes * 6, nodes);
     w.verbose = o->verbose;
