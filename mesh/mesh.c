@@ -82,7 +82,9 @@ void lm_mesh_destroy(lm_mesh *mesh)
     HASH_ITER(hh, mesh->nodes, node, next_node) {
         lm_conversation_end(mesh, 0, node);
     }
+    lm_deadlines_clear(&mesh->conversation_deadlines);
     lm_members_clear(mesh);
+    lm_deadlines_clear(&mesh->link_deadlines); /* it touches their owners */
     HASH_ITER(hh, mesh->links, link, next_link) {
         HASH_DEL(mesh->links, link);
         DL_APPEND2(mesh->dying, link, ready_prev, ready_next);
@@ -91,8 +93,6 @@ void lm_mesh_destroy(lm_mesh *mesh)
     lm_dialer_clear(mesh);
     lm_links_reap(mesh);
     lm_nodes_clear(mesh);
-    lm_deadlines_clear(&mesh->link_deadlines);
-    lm_deadlines_clear(&mesh->conversation_deadlines);
     DL_FOREACH_SAFE(mesh->events, event, next_event) {
         free(event);
     }
