@@ -22,6 +22,12 @@ static void set(lm_mesh *mesh, lm_dial *dial, lm_ms at)
     (void)lm_deadlines_set(&mesh->dial_deadlines, &dial->deadline, at); /* reserved by add() */
 }
 
+/* Larger than that all could be linked with all. */
+static bool is_large(const lm_mesh *mesh)
+{
+    return mesh->stats.nodes > mesh->limits.links_wanted + 1;
+}
+
 static lm_dial *add(lm_mesh *mesh, const char *host_port, bool configured, lm_mesh_node *node)
 {
     size_t count;
@@ -84,7 +90,8 @@ void lm_dialer_learn(lm_mesh *mesh, lm_ms now, lm_mesh_node *node)
     lm_dialer_forget(mesh, node);
     if (node->address == NULL || (node->dial = add(mesh, node->address, false, node)) == NULL)
         return;
-    bool waits = mesh->self->address != NULL && memcmp(mesh->keys.nk, node->nk, LM_NODE_PUBLIC_KEY_LEN) > 0;
+    bool waits = !is_large(mesh) && mesh->self->address != NULL &&
+                 memcmp(mesh->keys.nk, node->nk, LM_NODE_PUBLIC_KEY_LEN) > 0;
     set(mesh, node->dial, now + (waits ? LARGER_WAITS : 0) + lm_mesh_below(mesh, FIRST_TIME));
 }
 
@@ -146,7 +153,9 @@ void lm_dialer_link_ended(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, bool was
         dial->link = NULL;
         if (was_up && now - link->since >= STABLE_TIME)
             dial->failures = 0;
-        lm_ms wait = backoff(mesh, dial);
+        /* In a large mesh it may have made room for another node: then it is others' turn. */
+        lm_ms wait = was_up && is_large(mesh) ? BACKOFF_MAX / 2 + lm_mesh_below(mesh, BACKOFF_MAX / 2)
+                                              : backoff(mesh, dial);
         dial->failures++;
         set(mesh, dial, now + wait);
     }
@@ -178,9 +187,9 @@ static bool is_wanted(lm_mesh *mesh, lm_ms now, const lm_dial *dial, lm_ms *agai
         *again = now + FIRST_TIME;
         return false;
     }
-    if (mesh->link_count >= mesh->limits.links_max)
+    if (mesh->stats.links >= mesh->limits.links_max)
         return false;
-    if (mesh->stats.nodes <= wanted + 1 || dial->configured)
+    if (!is_large(mesh) || mesh->stats.links == 0)
         return true;
     if (node != NULL && node->listed == 0)
         return mesh->link_count < wanted + wanted / 2;

@@ -14,6 +14,8 @@
 #define HANDSHAKE_TIME 5000 /* ms from the connection to the other side's hello */
 #define PING_TIME 5000
 #define SILENT_TIME 15000
+#define PENDING_MAX 64            /* links that are not up yet: strangers take no place from nodes */
+#define GUEST_TIME 10000          /* ms in which a node has learned of the others */
 #define MISSED_TIME 7000          /* without a byte: a ping and its answer have been missed */
 #define OUT_MAX (8 * 1024 * 1024) /* bytes that wait for a link, then it is closed */
 #define OUT_SOFT (256 * 1024)     /* bytes, then messages that may wait do */
@@ -32,7 +34,7 @@ static void arm(lm_mesh *mesh, lm_mesh_link *link)
 lm_mesh_link *lm_links_add(lm_mesh *mesh, lm_ms now, lm_dial *dial, const lm_addr *addr)
 {
     lm_mesh_link *link;
-    if (mesh->link_count >= mesh->limits.links_max) {
+    if (mesh->link_count - mesh->stats.links >= PENDING_MAX) {
         mesh->stats.drops.link_limit++;
         return NULL;
     }
@@ -293,6 +295,23 @@ static bool settle_duplicates(lm_mesh *mesh, lm_ms now, lm_mesh_link *link)
     return true;
 }
 
+/*
+ * Ends the oldest link that was accepted and whose node has another way to us, so that a newcomer finds a
+ * place and learns of the others. False if there is none.
+ */
+static bool make_room(lm_mesh *mesh, lm_ms now)
+{
+    lm_mesh_link *link, *next, *oldest = NULL;
+    HASH_ITER(hh, mesh->links, link, next) {
+        if (link->state == LM_LINK_UP && !link->dialled && !link->doomed && link->node->listed > 0 &&
+            now - link->since >= GUEST_TIME && (oldest == NULL || link->since < oldest->since))
+            oldest = link;
+    }
+    if (oldest != NULL)
+        lm_links_doom(mesh, oldest);
+    return oldest != NULL;
+}
+
 void lm_links_hello(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, const lm_mesh_message *m)
 {
     lm_mesh_node *node = lm_nodes_get(mesh, link->stream.nk);
@@ -307,9 +326,12 @@ void lm_links_hello(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, const lm_mesh_
             lm_nodes_release(mesh, node);
         return;
     }
-    if (now < node->banned_until) {
-        mesh->stats.drops.banned++;
+    bool banned = now < node->banned_until;
+    if (banned || (mesh->stats.links >= mesh->limits.links_max && !make_room(mesh, now))) {
+        mesh->stats.drops.banned += banned;
+        mesh->stats.drops.link_limit += !banned;
         lm_links_close(mesh, now, link, true);
+        lm_nodes_release(mesh, node);
         return;
     }
     mesh->dialling -= link->dialled;

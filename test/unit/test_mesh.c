@@ -1,0 +1,440 @@
+/*
+ * Up to four meshes, joined by links that deliver at once; names stand for addresses. Peers and rooms are
+ * bytes: room 1 is 01 01 …, peer 'a' is 61 61 …
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/error.h"
+#include "mesh/mesh.h"
+#include "test/support/node.h"
+
+#define UNIX UINT64_C(1800000000000)
+#define NODES 4
+#define ENDS 64
+
+typedef struct end {
+    lm_link_id link; /* 0: free */
+    int node, other; /* index of the other end */
+} end;
+
+typedef struct net {
+    lm_mesh *mesh[NODES];
+    bool alone[NODES][NODES]; /* no link between these */
+    end ends[ENDS];
+    lm_ms now;
+    char events[4096]; /* "1+a " node 1 hears that a joined, "1-a" left, "1~a" changed, "1<a:data" signal,
+                          "1^a" gives a up, "1!a" room full */
+    char log[1024];
+    lm_log handler;
+    uint32_t room_size;
+} net;
+
+static void on_log(void *ctx, lm_log_level level, const char *text)
+{
+    net *n = ctx;
+    (void)level;
+    snprintf(n->log, sizeof n->log, "%s", text);
+}
+
+static end *find_end(net *n, int node, lm_link_id link)
+{
+    for (int i = 0; i < ENDS; i++) {
+        if (n->ends[i].link == link && n->ends[i].node == node && link != 0)
+            return &n->ends[i];
+    }
+    return NULL;
+}
+
+static end *new_end(net *n, int node, lm_link_id link)
+{
+    for (int i = 0; i < ENDS; i++) {
+        if (n->ends[i].link == 0) {
+            n->ends[i] = (end){.link = link, .node = node};
+            return &n->ends[i];
+        }
+    }
+    abort();
+}
+
+static void hang_up(net *n, end *e)
+{
+    end *other = &n->ends[e->other];
+    lm_link_id link = other->link;
+    e->link = other->link = 0;
+    if (n->mesh[other->node] != NULL)
+        lm_mesh_closed(n->mesh[other->node], n->now, link);
+}
+
+static void dial(net *n, int node, const lm_mesh_output *out)
+{
+    int to = out->host_port[0] - '0';
+    lm_addr addr = {.family = LM_AF_INET, .ip = {10, 0, 0, (uint8_t)to}, .port = 7000};
+    lm_link_id link, own = out->link;
+    if (n->mesh[to] == NULL || n->alone[node][to] ||
+        lm_mesh_accepted(n->mesh[to], n->now, &addr, &link) != LM_OK) {
+        lm_mesh_closed(n->mesh[node], n->now, own);
+        return;
+    }
+    end *a = new_end(n, node, own), *b = new_end(n, to, link);
+    a->other = (int)(b - n->ends);
+    b->other = (int)(a - n->ends);
+    lm_mesh_connected(n->mesh[node], n->now, own, &addr);
+}
+
+static void note(net *n, int node, const lm_mesh_output *out)
+{
+    static const char signs[] = "+~-<^!";
+    size_t len = strlen(n->events);
+    snprintf(n->events + len, sizeof n->events - len, "%d%c%c%s%s ", node, signs[out->kind - LM_MESH_JOINED],
+             out->member.peer[0], out->kind == LM_MESH_SIGNAL ? ":" : "",
+             out->kind == LM_MESH_SIGNAL ? out->member.text : "");
+}
+
+static bool drain(net *n, int node)
+{
+    lm_mesh_output out;
+    bool any = false;
+    while (n->mesh[node] != NULL && lm_mesh_poll(n->mesh[node], n->now, &out) == 1) {
+        end *e = find_end(n, node, out.link);
+        any = true;
+        if (out.kind == LM_MESH_CONNECT) {
+            dial(n, node, &out);
+        } else if (out.kind == LM_MESH_SEND) {
+            lm_mesh_sent(n->mesh[node], n->now, out.link, out.bytes.len);
+            if (e != NULL)
+                lm_mesh_input(n->mesh[n->ends[e->other].node], n->now, n->ends[e->other].link, out.bytes.data,
+                              out.bytes.len);
+        } else if (out.kind == LM_MESH_CLOSE) {
+            if (e != NULL)
+                hang_up(n, e);
+        } else {
+            note(n, node, &out);
+        }
+    }
+    return any;
+}
+
+static void pass(net *n, lm_ms time)
+{
+    for (lm_ms stop = n->now + time; n->now < stop; n->now += 10) {
+        for (int i = 0; i < NODES; i++) {
+            if (n->mesh[i] != NULL && lm_mesh_next_timeout(n->mesh[i]) <= n->now)
+                lm_mesh_timeout(n->mesh[i], n->now);
+        }
+        for (bool any = true; any;) {
+            any = false;
+            for (int i = 0; i < NODES; i++)
+                any = drain(n, i) || any;
+        }
+    }
+}
+
+static void set_record(net *n, int node, uint64_t seq)
+{
+    static const char *const features[] = {"signal"};
+    uint8_t seed[32], secret[64];
+    char address[8];
+    lm_node_config config;
+    lm_node_record record = {0};
+    test_node(&config, seed);
+    memset(seed, node + 1, sizeof seed);
+    crypto_sign_seed_keypair(config.nk, secret, seed);
+    snprintf(address, sizeof address, "%d:7000", node);
+    const lm_node_record_extra extra = {
+        .seq = seq, .features = features, .feature_count = 1, .mesh = address};
+    assert_int_equal(lm_node_record_make(&record, &config, &extra, seed), LM_OK);
+    assert_int_equal(lm_mesh_set_record(n->mesh[node], n->now, &record), LM_OK);
+    lm_node_record_clear(&record);
+}
+
+static void start(net *n, int node, const char *salt, uint64_t unix_ms)
+{
+    static const char *const peers[] = {"0:7000", "1:7000"};
+    uint8_t seed[32];
+    lm_mesh_config config = {.seed = seed, .salt = salt, .random = lm_random_system(), .log = &n->handler};
+    memset(seed, node + 1, sizeof seed);
+    lm_mesh_limits_default(&config.limits);
+    config.limits.room_size = n->room_size;
+    assert_int_equal(lm_mesh_create(&n->mesh[node], &config, n->now), LM_OK);
+    lm_mesh_set_unix_time(n->mesh[node], n->now, unix_ms);
+    set_record(n, node, unix_ms);
+    assert_int_equal(lm_mesh_set_peers(n->mesh[node], n->now, peers, 2), LM_OK);
+}
+
+static void stop(net *n, int node)
+{
+    lm_mesh_destroy(n->mesh[node]);
+    n->mesh[node] = NULL;
+    for (int i = 0; i < ENDS; i++) {
+        if (n->ends[i].link != 0 && n->ends[i].node == node)
+            hang_up(n, &n->ends[i]);
+    }
+}
+
+static net *begin(int nodes)
+{
+    net *n = calloc(1, sizeof *n);
+    n->now = 1000;
+    n->room_size = 250;
+    n->handler = (lm_log){.level = LM_LOG_INFO, .handler = on_log, .ctx = n};
+    for (int i = 0; i < nodes; i++)
+        start(n, i, "a salt of some length", UNIX);
+    pass(n, 3000);
+    return n;
+}
+
+static void finish(net *n)
+{
+    for (int i = 0; i < NODES; i++)
+        lm_mesh_destroy(n->mesh[i]);
+    free(n);
+}
+
+static const uint8_t *id(char byte)
+{
+    static uint8_t ids[4][32];
+    static unsigned next;
+    return memset(ids[next++ % 4], byte, 32);
+}
+
+static void join(net *n, int node, char room, char peer)
+{
+    assert_int_equal(lm_mesh_join(n->mesh[node], n->now, id(room), id(peer), "info"), LM_OK);
+}
+
+#define expect(n, time, text)                   \
+    do {                                        \
+        pass((n), (time));                      \
+        assert_string_equal((n)->events, text); \
+        (n)->events[0] = '\0';                  \
+    } while (0)
+
+static void members_meet_and_part(void **state)
+{
+    net *n = begin(2);
+    (void)state;
+    join(n, 0, 1, 'a');
+    expect(n, 1000, "");
+    join(n, 1, 1, 'b');
+    expect(n, 1000, "1+a 0+b ");
+    assert_int_equal(lm_mesh_remote_count(n->mesh[0], id(1)), 1);
+    assert_int_equal(lm_mesh_signal(n->mesh[0], n->now, id(1), id('a'), id('b'), "hi"), LM_OK);
+    expect(n, 100, "1<a:hi ");
+    assert_int_equal(lm_mesh_join(n->mesh[0], n->now, id(1), id('a'), "another info"), LM_OK);
+    expect(n, 100, "1~a ");
+    join(n, 0, 1, 'c');
+    expect(n, 100, "1+c ");
+    lm_mesh_leave(n->mesh[0], n->now, id(1), id('a'));
+    expect(n, 100, "1-a ");
+    assert_int_equal(lm_mesh_signal(n->mesh[1], n->now, id(1), id('b'), id('a'), "hi"), LM_ENOTFOUND);
+    lm_mesh_leave(n->mesh[0], n->now, id(1), id('c'));
+    expect(n, 100, "1-c ");
+    assert_int_equal(lm_mesh_remote_count(n->mesh[0], id(1)), 0);
+    join(n, 0, 1, 'a');
+    expect(n, 100, "0+b 1+a ");
+    finish(n);
+}
+
+static void a_room_left_before_the_answer_is_found_again(void **state)
+{
+    net *n = begin(2);
+    (void)state;
+    join(n, 1, 1, 'b');
+    pass(n, 100);
+    join(n, 0, 1, 'a');
+    lm_mesh_timeout(n->mesh[0], n->now + 100); /* tells of the room */
+    lm_mesh_leave(n->mesh[0], n->now, id(1), id('a'));
+    expect(n, 1000, "");
+    join(n, 0, 1, 'a');
+    expect(n, 1000, "0+b 1+a ");
+    finish(n);
+}
+
+static void a_link_that_ends_takes_members_away_until_the_next(void **state)
+{
+    net *n = begin(2);
+    (void)state;
+    join(n, 0, 1, 'a');
+    join(n, 1, 1, 'b');
+    pass(n, 1000);
+    n->events[0] = '\0';
+    n->alone[0][1] = n->alone[1][0] = true;
+    for (int i = 0; i < ENDS; i++) {
+        if (n->ends[i].link != 0) {
+            lm_mesh_closed(n->mesh[n->ends[i].node], n->now, n->ends[i].link);
+            n->ends[i].link = 0;
+        }
+    }
+    expect(n, 20, "0-b 1-a ");
+    n->alone[0][1] = n->alone[1][0] = false;
+    pass(n, 5000);
+    assert_non_null(strstr(n->events, "0+b"));
+    assert_non_null(strstr(n->events, "1+a"));
+    finish(n);
+}
+
+static void a_silent_peer_goes_on_where_it_came_back(void **state)
+{
+    net *n = begin(3);
+    (void)state;
+    join(n, 0, 1, 'p');
+    join(n, 0, 1, 'a');
+    join(n, 2, 1, 'c');
+    pass(n, 1000);
+    n->events[0] = '\0';
+    join(n, 1, 1, 'p');
+    pass(n, 1000);
+    assert_null(strstr(n->events, "^")); /* its session at 0 lives */
+    assert_null(strstr(n->events, "2+p"));
+    n->events[0] = '\0';
+    lm_mesh_peer_silent(n->mesh[0], n->now, id('p'), true);
+    expect(n, 1000, "0^p "); /* nobody else hears of it */
+    assert_int_equal(lm_mesh_signal(n->mesh[2], n->now, id(1), id('c'), id('p'), "hi"), LM_OK);
+    expect(n, 100, "1<c:hi ");
+    finish(n);
+}
+
+static void a_full_room_puts_the_newcomer_out(void **state)
+{
+    net *n = begin(1);
+    (void)state;
+    n->room_size = 2;
+    lm_mesh_destroy(n->mesh[0]);
+    start(n, 0, "a salt of some length", UNIX);
+    start(n, 1, "a salt of some length", UNIX);
+    pass(n, 3000);
+    join(n, 0, 1, 'a');
+    join(n, 0, 1, 'b');
+    pass(n, 5000);
+    join(n, 1, 1, 'c');
+    pass(n, 1000);
+    assert_non_null(strstr(n->events, "1!c"));
+    assert_null(strstr(n->events, "0!"));
+    finish(n);
+}
+
+static void another_salt_is_counted_and_logged(void **state)
+{
+    net *n = begin(1);
+    (void)state;
+    start(n, 1, "quite another salt", UNIX);
+    pass(n, 3000);
+    assert_non_null(strstr(n->log, "MESH_SALT differs?"));
+    assert_int_not_equal(lm_mesh_get_stats(n->mesh[0])->drops.salt, 0);
+    assert_int_not_equal(lm_mesh_get_stats(n->mesh[1])->drops.salt, 0);
+    assert_int_equal(lm_mesh_get_stats(n->mesh[0])->links, 0);
+    finish(n);
+}
+
+static void count_live(void *ctx, const lm_mesh_node_info *node)
+{
+    *(unsigned *)ctx += node->live;
+}
+
+static void a_wrong_clock_keeps_nobody_out(void **state)
+{
+    unsigned live = 0;
+    net *n = begin(1);
+    (void)state;
+    start(n, 1, "a salt of some length", UNIX + 3600000);
+    join(n, 0, 1, 'a');
+    join(n, 1, 1, 'b');
+    pass(n, 3000);
+    assert_string_equal(n->events, "0+b 1+a ");
+    lm_mesh_visit_nodes(n->mesh[0], n->now, count_live, &live);
+    assert_int_equal(live, 1); /* itself: the other's record is from the future */
+    assert_int_not_equal(lm_mesh_get_stats(n->mesh[0])->drops.record_future, 0);
+    finish(n);
+}
+
+/*
+ *     2 ─── 0 ─── 3        2 and 3 cannot dial each other
+ *      └─── 1 ───┘
+ */
+static void two_without_a_link_speak_through_a_neighbour(void **state)
+{
+    char data[8];
+    net *n = begin(0);
+    (void)state;
+    n->alone[2][3] = n->alone[3][2] = true;
+    for (int i = 0; i < 4; i++)
+        start(n, i, "a salt of some length", UNIX);
+    pass(n, 4000);
+    join(n, 2, 1, 'c');
+    join(n, 3, 1, 'd');
+    expect(n, 1000, "2+d 3+c ");
+    for (int i = 0; i < 10; i++) {
+        snprintf(data, sizeof data, "%d", i);
+        assert_int_equal(lm_mesh_signal(n->mesh[2], n->now, id(1), id('c'), id('d'), data), LM_OK);
+        if (i == 5) { /* whichever it was, the other one is left */
+            stop(n, lm_mesh_get_stats(n->mesh[0])->via_passed > 0 ? 0 : 1);
+        }
+        pass(n, 10);
+    }
+    expect(n, 5000, "3<c:0 3<c:1 3<c:2 3<c:3 3<c:4 3<c:5 3<c:6 3<c:7 3<c:8 3<c:9 ");
+    finish(n);
+}
+
+static void a_node_that_dials_itself_notices(void **state)
+{
+    net *n = begin(1);
+    (void)state;
+    pass(n, 60000);
+    assert_int_equal(lm_mesh_get_stats(n->mesh[0])->links, 0);
+    assert_true(lm_mesh_get_stats(n->mesh[0])->dials < 20); /* of 1:7000; and once of itself */
+    finish(n);
+}
+
+static void an_older_record_of_its_own_is_reported(void **state)
+{
+    net *n = begin(2);
+    (void)state;
+    stop(n, 1);
+    start(n, 1, "a salt of some length", UNIX - 100000); /* its clock was set back */
+    pass(n, 5000);
+    assert_int_equal(lm_mesh_own_seq(n->mesh[1]), UNIX);
+    set_record(n, 1, UNIX + 1);
+    pass(n, 100);
+    assert_int_equal(lm_mesh_own_seq(n->mesh[1]), UNIX + 1);
+    finish(n);
+}
+
+static void bad_settings_are_refused(void **state)
+{
+    uint8_t seed[32] = {1};
+    lm_mesh *mesh = NULL;
+    lm_mesh_config config = {.seed = seed, .salt = "fifteen letters", .random = lm_random_system()};
+    (void)state;
+    lm_mesh_limits_default(&config.limits);
+    assert_int_equal(lm_mesh_create(&mesh, &config, 0), LM_EINVAL);
+    config.salt = "sixteen letters!";
+    config.limits.room_size = 0;
+    assert_int_equal(lm_mesh_create(&mesh, &config, 0), LM_EINVAL);
+    assert_null(mesh);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(members_meet_and_part),
+        cmocka_unit_test(a_room_left_before_the_answer_is_found_again),
+        cmocka_unit_test(a_link_that_ends_takes_members_away_until_the_next),
+        cmocka_unit_test(a_silent_peer_goes_on_where_it_came_back),
+        cmocka_unit_test(a_full_room_puts_the_newcomer_out),
+        cmocka_unit_test(another_salt_is_counted_and_logged),
+        cmocka_unit_test(a_wrong_clock_keeps_nobody_out),
+        cmocka_unit_test(two_without_a_link_speak_through_a_neighbour),
+        cmocka_unit_test(a_node_that_dials_itself_notices),
+        cmocka_unit_test(an_older_record_of_its_own_is_reported),
+        cmocka_unit_test(bad_settings_are_refused),
+    };
+    return sodium_init() < 0 || cmocka_run_group_tests(tests, NULL, NULL);
+}
