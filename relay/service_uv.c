@@ -9,6 +9,8 @@
 
 #include "common/error.h"
 #include "common/random.h"
+#include "relay/mesh_service_uv.h"
+#include "relay/mesh_settings.h"
 #include "relay/port_uv.h"
 #include "relay/relay.h"
 #include "webrtc/stack.h"
@@ -41,6 +43,7 @@ struct lm_service {
     uv_loop_t *loop;
     uv_timer_t upkeep;
     const lm_log *log;
+    lm_mesh_service *mesh; /* NULL: alone */
     lm_relay *relay;
     lm_turn *turn;                            /* NULL: off */
     char turn_secret[LM_TURN_SECRET_MAX + 1]; /* drawn at the start, for where none is set */
@@ -122,7 +125,8 @@ static lm_turn_limits turn_limits(const lm_settings *settings)
                             .rate = settings->turn_rate};
 }
 
-/* TURN_SECRET's secrets, or the one that was drawn; settings are checked, so nothing can be wrong with them.
+/* TURN_SECRET's secrets, or the one that was drawn, or derived in a mesh; settings are checked, so nothing
+ * can be wrong with them.
  */
 static void turn_secrets(const lm_service *s, const lm_settings *settings, lm_turn_secrets *secrets)
 {
@@ -159,8 +163,11 @@ static int make_turn(lm_service *s, const lm_settings *settings)
     if (settings->turn == LM_TURN_CHOICE_OFF)
         return LM_OK;
     randombytes_buf(drawn, sizeof drawn);
-    sodium_bin2base64(s->turn_secret, sizeof s->turn_secret, drawn, sizeof drawn,
-                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    if (s->mesh != NULL) /* one that all its nodes have */
+        lm_mesh_settings_turn_secret(settings, s->turn_secret);
+    else
+        sodium_bin2base64(s->turn_secret, sizeof s->turn_secret, drawn, sizeof drawn,
+                          sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     turn_secrets(s, settings, &secrets);
     turn_peers(settings, &peers);
     s->turn_limits = turn_limits(settings);
@@ -229,6 +236,7 @@ static int open_port(lm_service *s, const lm_configuration *c, lm_error_text *er
 static int make_relay(lm_service *s, const lm_settings *settings, const lm_identity *identity,
                       const lm_node_config *config)
 {
+    char advertise[LM_MESH_HOST_PORT_MAX];
     lm_stack_config stack_config = {.identity = stack_identity(identity, config),
                                     .limits = stack_limits(settings),
                                     .cookie_threshold = COOKIE_THRESHOLD,
@@ -237,6 +245,8 @@ static int make_relay(lm_service *s, const lm_settings *settings, const lm_ident
     lm_relay_config relay_config = {.limits = relay_limits(settings),
                                     .node = *config,
                                     .turn = turn_offer(s, settings),
+                                    .mesh = lm_mesh_service_mesh(s->mesh),
+                                    .advertise = lm_mesh_settings_advertise(settings, advertise),
                                     .random = lm_random_system(),
                                     .log = s->log};
     lm_webrtc *stack;
@@ -252,10 +262,18 @@ static int make_relay(lm_service *s, const lm_settings *settings, const lm_ident
 static void discard(lm_service *s)
 {
     lm_port_close(s->port);
+    lm_mesh_service_close(s->mesh);
     lm_turn_destroy(s->turn);
     lm_relay_destroy(s->relay);
+    lm_mesh_service_destroy(s->mesh);
     sodium_memzero(s, sizeof *s);
     free(s);
+}
+
+static void flush(void *ctx)
+{
+    const lm_service *s = ctx;
+    lm_port_flush(s->port);
 }
 
 int lm_service_start(lm_service **service, uv_loop_t *loop, lm_configuration *c, const lm_log *log,
@@ -268,6 +286,8 @@ int lm_service_start(lm_service **service, uv_loop_t *loop, lm_configuration *c,
     s->log = log;
     s->max_sessions = c->settings.max_sessions;
     int result = open_port(s, c, error);
+    if (result == LM_OK)
+        result = lm_mesh_service_create(&s->mesh, loop, c, log, error);
     if (result == LM_OK) {
         c->node.tcp = lm_port_tcp(s->port);
         result = make_turn(s, &c->settings);
@@ -280,6 +300,8 @@ int lm_service_start(lm_service **service, uv_loop_t *loop, lm_configuration *c,
         read_wall_clock(s);
         result = lm_port_serve(s->port, s->relay, s->turn, error);
     }
+    if (result == LM_OK)
+        result = lm_mesh_service_serve(s->mesh, s->relay, flush, s, error);
     if (result != LM_OK) {
         discard(s);
         return result;
@@ -304,13 +326,18 @@ uint16_t lm_service_port(const lm_service *s)
 int lm_service_reconfigure(lm_service *s, const lm_configuration *c, lm_error_text *error)
 {
     const lm_settings *settings = &c->settings;
+    char advertise[LM_MESH_HOST_PORT_MAX];
     const lm_streams_limits streams = streams_limits(settings);
     lm_relay_change change = {.limits = relay_limits(settings),
                               .stack = stack_limits(settings),
                               .node = c->node,
                               .turn = turn_offer(s, settings),
+                              .advertise = lm_mesh_settings_advertise(settings, advertise),
                               .identity = stack_identity(&c->identity, &c->node)};
-    int result = lm_relay_reconfigure(s->relay, &change);
+    int result = lm_mesh_service_reconfigure(s->mesh, settings, error);
+    if (result != LM_OK)
+        return result;
+    result = lm_relay_reconfigure(s->relay, &change);
     sodium_memzero(&change.turn, sizeof change.turn);
     if (result != LM_OK)
         return lm_error_text_set(error, result, "the relay cannot be changed: %s", lm_strerror(result));
@@ -366,6 +393,7 @@ void lm_service_stop(lm_service *s)
     if (s == NULL)
         return;
     lm_relay_shut_down(s->relay, uv_now(s->loop));
+    lm_mesh_service_close(s->mesh);
     lm_port_close(s->port); /* sends what the relay has said last */
     lm_webrtc_stats_visit(lm_relay_get_webrtc_stats(s->relay), log_stat, s);
     lm_relay_stats_visit(lm_relay_get_stats(s->relay), log_stat, s);
@@ -373,6 +401,7 @@ void lm_service_stop(lm_service *s)
         lm_turn_stats_visit(lm_turn_get_stats(s->turn), log_stat, s);
     lm_turn_destroy(s->turn);
     lm_relay_destroy(s->relay);
+    lm_mesh_service_destroy(s->mesh);
     sodium_memzero(s->turn_secret, sizeof s->turn_secret);
     uv_close((uv_handle_t *)&s->upkeep, on_upkeep_closed);
 }

@@ -7,6 +7,7 @@
 #include "common/error.h"
 #include "common/option_files.h"
 #include "common/options.h"
+#include "relay/mesh_settings.h"
 
 #define PATH_MAX_LEN (LM_PATH_SIZE - 1)
 #define NO_LIMIT_AT_0(max) "a whole number from 1 to " max ", or 0 for no limit"
@@ -87,6 +88,18 @@ static const lm_option table[] = {
 
     ROW("HEALTH_LISTEN", "off", listen, health_listen, "where /healthz is served over HTTP", .flags = 0),
     ROW("DEMO", "0", bool, demo, "serve the demo page at HEALTH_LISTEN, path /demo", .flags = 0),
+
+    ROW("MESH_SALT", NULL, string, mesh_salt, "what all nodes of a mesh share, and nobody else knows; unset: no mesh",
+        .min = LM_MESH_SALT_MIN, .max = LM_MESH_SALT_TEXT, .flags = LM_OPTION_SECRET),
+    ROW("MESH_SALT_FILE", NULL, path, mesh_salt_file, "file that holds MESH_SALT, instead of it",
+        .min = 1, .max = PATH_MAX_LEN),
+    ROW("MESH_LISTEN", "off", listen, mesh_listen, "TCP address where other nodes dial; off: this one only dials",
+        .flags = 0),
+    ROW("MESH_PEERS", "-", string, mesh_peers, "nodes to dial: host:port, comma-separated; looked up each time",
+        .min = 1, .max = LM_MESH_PEERS_TEXT, .accepts = "host:port, comma-separated, or - for none"),
+    ROW("MESH_ADVERTISE", "-", string, mesh_advertise,
+        "host:port that other nodes are told to dial; -: PUBLIC_IP with the port of MESH_LISTEN",
+        .min = 1, .max = LM_MESH_HOST_PORT_MAX - 1, .accepts = "host:port, or - for PUBLIC_IP's"),
 
     ROW("MAX_SESSIONS", "1000", uint, max_sessions, "sessions at the same time", .min = 1, .max = 1000000),
     ROW("MAX_ROOM_SIZE", "250", uint, max_room_size, "members of one room", .min = 2, .max = 100000),
@@ -171,6 +184,9 @@ static void check(const lm_settings *settings, const lm_option_values *values, l
 {
     check_turn(settings, errors);
     check_ports(settings, values, errors);
+    if (is_good(values, "MESH_SALT") && is_good(values, "MESH_LISTEN") && is_good(values, "MESH_PEERS") &&
+        is_good(values, "MESH_ADVERTISE"))
+        lm_mesh_settings_check(settings, errors);
     if (settings->demo && settings->health_listen.family == LM_AF_NONE && is_good(values, "HEALTH_LISTEN"))
         lm_error_list_add(errors, LM_EINVAL,
                           "DEMO needs HEALTH_LISTEN, because the demo page is served there: set it too, for "

@@ -15,6 +15,7 @@
 #include "common/identity.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "mesh/mesh.h"
 #include "mesh/node_config.h"
 #include "webrtc/turn_credentials.h"
 #include "webrtc/turn_peers.h"
@@ -36,6 +37,9 @@ typedef enum lm_command {
 /* Longest texts of TURN_SECRET and TURN_ALLOW_PEERS: as many items as they may name. */
 #define LM_TURN_SECRETS_TEXT (LM_TURN_SECRETS_MAX * (LM_TURN_SECRET_MAX + 1) - 1)
 #define LM_TURN_PEERS_TEXT (LM_TURN_PEERS_MAX * 44 - 1)
+
+#define LM_MESH_SALT_TEXT 256   /* longest MESH_SALT */
+#define LM_MESH_PEERS_TEXT 4096 /* longest MESH_PEERS */
 
 /* In the order of TURN's words. */
 typedef enum lm_turn_choice { LM_TURN_CHOICE_CLOSED, LM_TURN_CHOICE_OPEN, LM_TURN_CHOICE_OFF } lm_turn_choice;
@@ -67,7 +71,12 @@ typedef struct lm_settings {
     char key_file[LM_PATH_SIZE];
     char node_key[LM_PATH_SIZE];
     char state_dir[LM_PATH_SIZE];
-    lm_addr health_listen; /* LM_AF_NONE: off */
+    lm_addr health_listen;                 /* LM_AF_NONE: off */
+    char mesh_salt[LM_MESH_SALT_TEXT + 1]; /* "": no mesh */
+    char mesh_salt_file[LM_PATH_SIZE];
+    lm_addr mesh_listen;                        /* LM_AF_NONE: this node only dials */
+    char mesh_peers[LM_MESH_PEERS_TEXT + 1];    /* "-": none */
+    char mesh_advertise[LM_MESH_HOST_PORT_MAX]; /* "-": see lm_mesh_settings_advertise() */
     bool demo;
     uint32_t max_sessions;
     uint32_t max_room_size;
@@ -122,6 +131,8 @@ void lm_settings_print_reach(FILE *out, const lm_settings *settings);
     X(TURN_PORTS, turn_ports)       \
     X(HEALTH_LISTEN, health_listen) \
     X(DEMO, demo)                   \
+    X(MESH_SALT, mesh_salt)         \
+    X(MESH_LISTEN, mesh_listen)     \
     X(STATE_DIR, state_dir)
 #define LM_SETTINGS_KEPT_SIZE 128 /* room for all their names */
 

@@ -7,6 +7,7 @@
 
 #include "common/error.h"
 #include "common/json_writer.h"
+#include "relay/mesh_settings.h"
 #include "relay/turn_offer.h"
 
 #define OUTPUT_MAX 4096
@@ -52,16 +53,20 @@ int lm_turn_command_print(const lm_settings *settings, const lm_node_config *nod
                           lm_error_text *error)
 {
     char username[LM_TURN_USERNAME_MAX + 1], credential[LM_TURN_PASSWORD_LEN + 1];
+    char derived[LM_MESH_TURN_SECRET_SIZE];
     lm_turn_secrets secrets;
     lm_turn_offer offer;
     if (settings->turn == LM_TURN_CHOICE_OFF)
         return lm_error_text_set(error, LM_EINVAL, "turn-credential: TURN is off");
-    if (settings->turn_secret[0] == '\0')
+    if (settings->turn_secret[0] == '\0' && !lm_mesh_settings_are_set(settings))
         return lm_error_text_set(
             error, LM_EINVAL,
             "turn-credential: TURN_SECRET is not set, so that the running relay has one of "
             "its own that nobody knows");
-    int result = lm_turn_secrets_parse(&secrets, settings->turn_secret);
+    const char *text = settings->turn_secret[0] != '\0' ? settings->turn_secret
+                                                        : lm_mesh_settings_turn_secret(settings, derived);
+    int result = lm_turn_secrets_parse(&secrets, text);
+    sodium_memzero(derived, sizeof derived);
     if (result == LM_OK)
         result = lm_turn_credential(secrets.secret[0], user, (uint64_t)time(NULL) + LM_TURN_CREDENTIAL_TTL,
                                     username, credential);
