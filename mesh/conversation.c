@@ -17,6 +17,7 @@
 #define WINDOW (512 * 1024)              /* bytes that may be on their way without being confirmed */
 #define QUEUED_MAX (16 * 1024 * 1024)    /* bytes that wait in one conversation */
 #define QUEUED_TOTAL (128 * 1024 * 1024) /* bytes that wait in all of them */
+_Static_assert(QUEUED_TOTAL <= LM_MESH_QUEUES_BYTES, "what lm_mesh_memory() counts");
 #define ACK_DELAY 1000
 #define OWED_MAX 32 /* messages, or bytes, that are confirmed at once */
 #define OWED_BYTES_MAX (128 * 1024)

@@ -18,9 +18,10 @@
 #define GUEST_TIME 10000          /* ms in which a node has learned of the others */
 #define MISSED_TIME 7000          /* without a byte: a ping and its answer have been missed */
 #define OUT_MAX (8 * 1024 * 1024) /* bytes that wait for a link, then it is closed */
-#define OUT_SOFT (256 * 1024)     /* bytes, then messages that may wait do */
-#define TURN_SHARE 2              /* the part of the rate of frames that such messages may take, inverse */
-#define RATE_BURST 4              /* seconds of frames */
+_Static_assert(OUT_MAX + 3 * LM_FRAME_MAX <= LM_MESH_LINK_BYTES, "what lm_mesh_memory() counts");
+#define OUT_SOFT (256 * 1024) /* bytes, then messages that may wait do */
+#define TURN_SHARE 2          /* the part of the rate of frames that such messages may take, inverse */
+#define RATE_BURST 4          /* seconds of frames */
 #define SALT_LOG_INTERVAL (60 * 1000)
 
 static void arm(lm_mesh *mesh, lm_mesh_link *link)
@@ -125,7 +126,12 @@ void lm_links_close(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, bool tell)
     if (link->state == LM_LINK_DEAD)
         return;
     /* The dialling side knows of another salt by the other side's end of the link, or silence. */
-    if (!was_up && !was_connecting && link->dialled && link->stream.open && !link->stream.heard)
+    bool unheard = !was_up && !was_connecting && link->dialled && link->stream.open && !link->stream.heard;
+    /* Except where that is this very node, which MESH_PEERS may name as well as the others. */
+    bool self = unheard && memcmp(link->stream.nk, mesh->keys.nk, sizeof mesh->keys.nk) == 0;
+    if (self && link->dial != NULL)
+        link->dial->self = true;
+    if (unheard && !self)
         note_failure(mesh, now, link, true);
     link->state = LM_LINK_DEAD;
     HASH_DEL(mesh->links, link);

@@ -65,6 +65,10 @@ struct lm_local_peer {
     UT_hash_handle hh;
 };
 
+_Static_assert(sizeof(lm_share) + 64 <= LM_MESH_SHARE_BYTES &&
+                   sizeof(lm_claim) + sizeof(lm_presence_of) + LM_MESH_INFO_MAX + 256 <= LM_MESH_MEMBER_BYTES,
+               "what lm_mesh_memory() counts, with what the allocator adds");
+
 static lm_mesh_room *find_room(const lm_mesh *mesh, const uint8_t id[LM_MESH_ROOM_LEN])
 {
     lm_mesh_room *room;
@@ -177,6 +181,7 @@ static void free_share(lm_mesh *mesh, lm_share *share)
     DL_DELETE2(share->room->shares, share, room_prev, room_next);
     DL_DELETE2(share->node->shares, share, node_prev, node_next);
     share->node->share_count--;
+    mesh->share_total--;
     free(share);
 }
 
@@ -361,6 +366,7 @@ static void release_room(lm_mesh *mesh, lm_ms now, lm_mesh_room *room)
     {
         DL_DELETE2(share->node->shares, share, node_prev, node_next);
         share->node->share_count--;
+        mesh->share_total--;
         free(share);
     }
     unfresh(mesh, room);
@@ -497,6 +503,10 @@ static lm_share *get_share(lm_mesh *mesh, lm_mesh_room *room, lm_mesh_node *node
         *result = LM_ELIMIT;
         return NULL;
     }
+    if (mesh->share_total >= LM_MESH_SHARES_TOTAL) {
+        mesh->stats.drops.members_full++;
+        return NULL;
+    }
     share = calloc(1, sizeof *share);
     if (share == NULL) {
         mesh->stats.drops.memory++;
@@ -507,6 +517,7 @@ static lm_share *get_share(lm_mesh *mesh, lm_mesh_room *room, lm_mesh_node *node
     DL_APPEND2(room->shares, share, room_prev, room_next);
     DL_APPEND2(node->shares, share, node_prev, node_next);
     node->share_count++;
+    mesh->share_total++;
     return share;
 }
 

@@ -32,6 +32,13 @@ void lm_mesh_limits_default(lm_mesh_limits *limits)
                                .frame_rate = 2000};
 }
 
+uint64_t lm_mesh_memory(const lm_mesh_limits *l)
+{
+    return sizeof(lm_mesh) + (uint64_t)l->links_max * LM_MESH_LINK_BYTES + LM_MESH_QUEUES_BYTES +
+           (uint64_t)l->nodes_max * LM_MESH_NODE_BYTES + (uint64_t)l->members_max * LM_MESH_MEMBER_BYTES +
+           (uint64_t)LM_MESH_SHARES_TOTAL * LM_MESH_SHARE_BYTES;
+}
+
 static bool are_good(const lm_mesh_limits *l)
 {
     return l->links_wanted > 0 && l->links_max >= l->links_wanted && l->nodes_max > 0 && l->room_size > 0 &&

@@ -43,6 +43,21 @@ typedef struct lm_mesh_limits {
 
 void lm_mesh_limits_default(lm_mesh_limits *limits);
 
+/*
+ * Most bytes of what others can make a mesh hold, with the allocator's part: a link's queues and buffers, all
+ * that waits in conversations, a node and its record, a member elsewhere with its info, a room that a node
+ * shares.
+ */
+#define LM_MESH_LINK_BYTES (9u * 1024 * 1024)
+#define LM_MESH_QUEUES_BYTES (128u * 1024 * 1024)
+#define LM_MESH_NODE_BYTES 8192u
+#define LM_MESH_MEMBER_BYTES 1664u
+#define LM_MESH_SHARE_BYTES 192u
+#define LM_MESH_SHARES_TOTAL 1000000u
+
+/* The most memory that a mesh with these limits takes, in bytes. */
+uint64_t lm_mesh_memory(const lm_mesh_limits *limits);
+
 typedef struct lm_mesh_config {
     const uint8_t *seed; /* Ed25519 seed of this node, 32 bytes */
     const char *salt;    /* MESH_SALT */

@@ -113,6 +113,7 @@ struct lm_mesh {
     struct lm_local_peer *locals;
     lm_mesh_room *fresh_rooms; /* not yet told to the others */
     lm_ms fresh_at;
+    uint32_t share_total; /* of rooms with other nodes */
 
     struct lm_mesh_event *events;
     struct lm_mesh_event *polled; /* whose bytes the caller has */

@@ -1,6 +1,8 @@
 #include "relay/memory_bound.h"
 
+#include "mesh/mesh_uv.h"
 #include "relay/health_uv.h"
+#include "relay/mesh_settings.h"
 #include "relay/rooms.h"
 #include "webrtc/admission.h"
 #include "webrtc/output_queue.h"
@@ -29,6 +31,18 @@ static uint64_t streams_most(const lm_settings *s)
            (s->tls_port != 0 ? lm_streams_memory(connections, true) : 0);
 }
 
+/* What the mesh holds, what its links have handed to the network, and what each member here is there. */
+static uint64_t mesh_most(const lm_settings *s)
+{
+    lm_mesh_limits limits;
+    if (!lm_mesh_settings_are_set(s))
+        return 0;
+    lm_mesh_settings_limits(s, &limits);
+    uint64_t places = (uint64_t)s->max_sessions * s->max_rooms_per_session;
+    return lm_mesh_memory(&limits) + (uint64_t)limits.links_max * LM_MESH_CONNECTION_BYTES +
+           places * (LM_MESH_MEMBER_BYTES + LM_MESH_SHARE_BYTES);
+}
+
 void lm_memory_bound_of(lm_memory_bound *b, const lm_settings *settings)
 {
     const uint64_t sessions = settings->max_sessions;
@@ -54,8 +68,9 @@ void lm_memory_bound_of(lm_memory_bound *b, const lm_settings *settings)
     b->at_rest = b->fixed + sessions * b->session_at_rest;
     b->turn_most = turn_most(settings);
     b->streams_most = streams_most(settings);
-    b->most =
-        b->fixed + sessions * b->session_most + b->peers_most * b->peer_most + b->turn_most + b->streams_most;
+    b->mesh_most = mesh_most(settings);
+    b->most = b->mesh_most + b->fixed + sessions * b->session_most + b->peers_most * b->peer_most +
+              b->turn_most + b->streams_most;
 }
 
 void lm_memory_bound_print(FILE *out, const lm_memory_bound *b, const lm_settings *settings)
@@ -67,8 +82,8 @@ void lm_memory_bound_print(FILE *out, const lm_memory_bound *b, const lm_setting
         "memory: %.0f MB at the very most, with every queue and room full: %.0f MB, %.2f MB a session, and "
         "%.2f MB for\n"
         "        each of %llu peers that may come back within RESUME_SECONDS, %.0f MB for TURN, %.0f MB for "
-        "streams\n",
+        "streams, %.0f MB for the mesh\n",
         (double)b->most / MEGABYTE, (double)b->fixed / MEGABYTE, (double)b->session_most / MEGABYTE,
         (double)b->peer_most / MEGABYTE, (unsigned long long)b->peers_most, (double)b->turn_most / MEGABYTE,
-        (double)b->streams_most / MEGABYTE);
+        (double)b->streams_most / MEGABYTE, (double)b->mesh_most / MEGABYTE);
 }

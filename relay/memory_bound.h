@@ -27,6 +27,7 @@ typedef struct lm_memory_bound {
     uint64_t peers_most;      /* number of those */
     uint64_t turn_most;       /* the TURN server with all its allocations; 0: off */
     uint64_t streams_most;    /* the TCP and TLS connections with their queues full */
+    uint64_t mesh_most;       /* the mesh with all that other nodes may make it hold; 0: alone */
     uint64_t at_rest, most;   /* the sums */
 } lm_memory_bound;
 

@@ -4,7 +4,7 @@
  * of the counters, so that a new one is in both.
  *
  * Nothing here grows with what peers do: no address, no room, no peer is named, and every label's values
- * come from a fixed list.
+ * come from a fixed list. The nodes of a mesh, and its links, are named in the JSON alone, so many at most.
  */
 #ifndef LM_RELAY_REPORT_H
 #define LM_RELAY_REPORT_H
@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "mesh/mesh.h"
 #include "relay/process_stats.h"
 #include "relay/relay_stats.h"
 #include "webrtc/stats.h"
@@ -20,7 +21,11 @@
 #include "webrtc/turn_stats.h"
 
 /* Room for either text, whatever the numbers are. */
-#define LM_REPORT_MAX (64 * 1024)
+#define LM_REPORT_MAX (128 * 1024)
+
+/* Most links and nodes of a mesh that are named in JSON; their numbers stand beside them. */
+#define LM_REPORT_LINKS_MAX 128
+#define LM_REPORT_NODES_MAX 256
 
 typedef struct lm_report {
     const char *version; /* borrowed, as all pointers here */
@@ -38,6 +43,9 @@ typedef struct lm_report {
     const lm_stream_stats *tcp; /* all 0 where the port is not open, as those of TLS */
     const lm_stream_stats *tls;
     const lm_turn_stats *turn; /* all 0 where TURN is off */
+    const lm_mesh_stats *mesh; /* all 0 without a mesh */
+    const lm_mesh *mesh_nodes; /* NULL without a mesh */
+    uint64_t now;              /* lm_ms, that mesh_nodes goes by */
     lm_process_stats process;
 } lm_report;
 

@@ -1,3 +1,4 @@
+#include "common/base64url.h"
 #include "common/error.h"
 #include "common/json_writer.h"
 #include "relay/report.h"
@@ -66,6 +67,11 @@ static void put_drops(lm_json_writer *j, const lm_report *r)
     open_object(j, "turn");
 #define LM_X(name) put_uint(j, #name, r->turn->drops.name);
     LM_TURN_DROPS(LM_X)
+#undef LM_X
+    close_object(j);
+    open_object(j, "mesh");
+#define LM_X(name) put_uint(j, #name, r->mesh->drops.name);
+    LM_MESH_DROPS(LM_X)
 #undef LM_X
     close_object(j);
     close_object(j);
@@ -162,6 +168,76 @@ static void put_turn(lm_json_writer *j, const lm_turn_stats *stats, uint64_t max
     close_object(j);
 }
 
+/* A list of a mesh's links or nodes that is being written. */
+typedef struct mesh_list {
+    lm_json_writer *j;
+    unsigned left; /* that may still be named */
+} mesh_list;
+
+static void put_nk(lm_json_writer *j, const uint8_t nk[LM_NODE_PUBLIC_KEY_LEN])
+{
+    char text[LM_BASE64URL_SIZE(LM_NODE_PUBLIC_KEY_LEN)];
+    put_string(j, "node", lm_base64url_encode(text, sizeof text, nk, LM_NODE_PUBLIC_KEY_LEN));
+}
+
+static void put_link(void *ctx, const lm_mesh_link_info *link)
+{
+    mesh_list *list = ctx;
+    if (list->left == 0)
+        return;
+    list->left--;
+    lm_json_open(list->j, '{');
+    put_nk(list->j, link->nk);
+    put_bool(list->j, "dialled", link->dialled);
+    put_uint(list->j, "upMs", link->up);
+    if (link->round_trip != LM_MS_NEVER)
+        put_uint(list->j, "roundTripMs", link->round_trip);
+    put_uint(list->j, "bytesIn", link->bytes_in);
+    put_uint(list->j, "bytesOut", link->bytes_out);
+    close_object(list->j);
+}
+
+static void put_node(void *ctx, const lm_mesh_node_info *node)
+{
+    mesh_list *list = ctx;
+    if (list->left == 0)
+        return;
+    list->left--;
+    lm_json_open(list->j, '{');
+    put_nk(list->j, node->nk);
+    put_bool(list->j, "self", node->self);
+    put_bool(list->j, "live", node->live);
+    put_bool(list->j, "linked", node->linked);
+    put_bool(list->j, "spoken", node->spoken);
+    put_uint(list->j, "members", node->members);
+    close_object(list->j);
+}
+
+static void put_mesh(lm_json_writer *j, const lm_report *r)
+{
+    mesh_list links = {.j = j, .left = LM_REPORT_LINKS_MAX};
+    mesh_list nodes = {.j = j, .left = LM_REPORT_NODES_MAX};
+    open_object(j, "mesh");
+    put_bool(j, "on", r->mesh_nodes != NULL);
+#define LM_X(name, metric, help) put_uint(j, #name, r->mesh->name);
+    LM_MESH_COUNTERS(LM_X)
+    LM_MESH_GAUGES(LM_X)
+#undef LM_X
+    put_histogram(j, "lag", &r->mesh->lag);
+    put_histogram(j, "roundTrip", &r->mesh->round_trip);
+    lm_json_key(j, "linkList");
+    lm_json_open(j, '[');
+    if (r->mesh_nodes != NULL)
+        lm_mesh_visit_links(r->mesh_nodes, r->now, put_link, &links);
+    lm_json_close(j, ']');
+    lm_json_key(j, "nodeList");
+    lm_json_open(j, '[');
+    if (r->mesh_nodes != NULL)
+        lm_mesh_visit_nodes(r->mesh_nodes, r->now, put_node, &nodes);
+    lm_json_close(j, ']');
+    close_object(j);
+}
+
 static void put_process(lm_json_writer *j, const lm_process_stats *process)
 {
     open_object(j, "process");
@@ -195,6 +271,7 @@ int lm_report_json(const lm_report *report, void *buf, size_t cap)
     put_stream(&j, "tcp", report->tcp);
     put_stream(&j, "tls", report->tls);
     put_turn(&j, report->turn, report->max_allocations);
+    put_mesh(&j, report);
     put_process(&j, &report->process);
     lm_json_close(&j, '}');
     return j.text.failed ? LM_ETOOBIG : (int)j.text.len;

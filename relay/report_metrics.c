@@ -157,6 +157,20 @@ static void put_turn(lm_writer *w, const lm_turn_stats *stats, uint64_t max_allo
 #undef LM_X
 }
 
+static void put_mesh(lm_writer *w, const lm_mesh_stats *stats)
+{
+#define LM_X(name, metric, help) put_gauge(w, PREFIX metric, stats->name, help);
+    LM_MESH_GAUGES(LM_X)
+#undef LM_X
+#define LM_X(name, metric, help) put_counter(w, PREFIX metric "_total", stats->name, help);
+    LM_MESH_COUNTERS(LM_X)
+#undef LM_X
+    put_histogram(w, PREFIX "mesh_lag_seconds", &stats->lag,
+                  "Time from a link's rise to the list of the other node's rooms.");
+    put_histogram(w, PREFIX "mesh_round_trip_seconds", &stats->round_trip,
+                  "Time from a ping to its answer, over all links.");
+}
+
 static void put_drops(lm_writer *w, const lm_report *r)
 {
     put_head(w, PREFIX "drops_total", "counter",
@@ -172,6 +186,10 @@ static void put_drops(lm_writer *w, const lm_report *r)
 #define LM_X(name) \
     put(w, PREFIX "drops_total{layer=\"turn\",reason=\"" #name "\"} %" PRIu64 "\n", r->turn->drops.name);
     LM_TURN_DROPS(LM_X)
+#undef LM_X
+#define LM_X(name) \
+    put(w, PREFIX "drops_total{layer=\"mesh\",reason=\"" #name "\"} %" PRIu64 "\n", r->mesh->drops.name);
+    LM_MESH_DROPS(LM_X)
 #undef LM_X
 }
 
@@ -206,6 +224,7 @@ int lm_report_metrics(const lm_report *report, void *buf, size_t cap)
                   "CPU time that a turn of the event loop took, from one wait for the network to the next.");
     put_streams(&w, report);
     put_turn(&w, report->turn, report->max_allocations);
+    put_mesh(&w, report->mesh);
     put_drops(&w, report);
     put_process(&w, report);
     return w.failed ? LM_ETOOBIG : (int)w.len;

@@ -38,6 +38,7 @@
 #define TRIM_SESSIONS 16
 
 static const lm_turn_stats no_turn;
+static const lm_mesh_stats no_mesh;
 
 struct lm_service {
     uv_loop_t *loop;
@@ -373,6 +374,9 @@ void lm_service_report(const lm_service *s, lm_report *report)
     report->tcp = lm_port_tcp_stats(s->port);
     report->tls = lm_port_tls_stats(s->port);
     report->max_allocations = s->turn_limits.max_allocations;
+    report->mesh_nodes = lm_mesh_service_mesh(s->mesh);
+    report->mesh = report->mesh_nodes == NULL ? &no_mesh : lm_mesh_get_stats(report->mesh_nodes);
+    report->now = uv_now(s->loop);
     report->turn = s->turn == NULL ? &no_turn : lm_turn_get_stats(s->turn);
 }
 
@@ -399,6 +403,8 @@ void lm_service_stop(lm_service *s)
     lm_relay_stats_visit(lm_relay_get_stats(s->relay), log_stat, s);
     if (s->turn != NULL)
         lm_turn_stats_visit(lm_turn_get_stats(s->turn), log_stat, s);
+    if (s->mesh != NULL)
+        lm_mesh_stats_visit(lm_mesh_get_stats(lm_mesh_service_mesh(s->mesh)), log_stat, s);
     lm_turn_destroy(s->turn);
     lm_relay_destroy(s->relay);
     lm_mesh_service_destroy(s->mesh);

@@ -103,6 +103,21 @@ static void print_times(FILE *out, const char *label, const cJSON *histogram)
     fputc('\n', out);
 }
 
+/* Nothing without a mesh. */
+static void print_mesh(FILE *out, const cJSON *r)
+{
+    const cJSON *mesh = cJSON_GetObjectItemCaseSensitive(r, "mesh");
+    if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(mesh, "on")))
+        return;
+    fprintf(out, "%-12s%.0f nodes known, this one included, %.0f spoken with, %.0f links\n", "mesh",
+            number(mesh, "nodes", NULL), number(mesh, "conversations", NULL), number(mesh, "links", NULL));
+    fprintf(out, "%-12s%.0f rooms with %.0f members at other nodes\n", "", number(mesh, "remote_rooms", NULL),
+            number(mesh, "remote_members", NULL));
+    double salt = number(cJSON_GetObjectItemCaseSensitive(r, "drops"), "mesh", "salt");
+    if (salt > 0)
+        fprintf(out, "%-12s%.0f links without a common key: MESH_SALT differs?\n", "", salt);
+}
+
 /* One line for each reason that there has been, the layer before it. */
 static void print_drops(FILE *out, const cJSON *drops)
 {
@@ -150,6 +165,7 @@ static void print_report(FILE *out, const cJSON *r)
     print_bytes(out, number(r, "turn", "bytes_to_clients"));
     fprintf(out, " to clients\n%-12s%.0f by TCP, %.0f by TLS\n", "streams", number(r, "tcp", "connections"),
             number(r, "tls", "connections"));
+    print_mesh(out, r);
     print_times(out, "connects", cJSON_GetObjectItemCaseSensitive(r, "connectTime"));
     print_times(out, "signals", cJSON_GetObjectItemCaseSensitive(r, "signalTime"));
     fprintf(out, "%-12s", "process");

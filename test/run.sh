@@ -2,7 +2,7 @@
 # Installs what the tests need, builds, and runs them.
 #
 #   sh test/run.sh              everything
-#   sh test/run.sh PART...      some parts: unit fuzz soak asan client daemon memory floods e2e turn reach debian13
+#   sh test/run.sh PART...      some parts: unit fuzz soak asan client daemon memory floods e2e turn reach mesh debian13
 #   sh test/run.sh fuzz SECONDS fuzzes each target with libFuzzer for so long, instead of replaying its seeds
 #   sh test/run.sh soak SECONDS soaks a real relay for about so long, instead of 110 s; so does LM_SOAK_SECONDS=SECONDS
 #
@@ -11,7 +11,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-parts_all="unit fuzz soak asan client daemon memory floods e2e turn reach debian13"
+parts_all="unit fuzz soak asan client daemon memory floods e2e turn reach mesh debian13"
 jobs=$(nproc 2>/dev/null || echo 2)
 
 say() { printf '\n== %s\n' "$*"; }
@@ -192,7 +192,7 @@ part_e2e() {
     say "browsers"
     # shellcheck disable=SC2046
     tally e2e env LM_RELAY="$PWD/build/release/lumamesh-relay" \
-        node --test --test-reporter=tap --test-concurrency=1 $(ls test/e2e/*.test.mjs | grep -v -e /turn_ -e /reach)
+        node --test --test-reporter=tap --test-concurrency=1 $(ls test/e2e/*.test.mjs | grep -v -e /turn_ -e /reach -e /mesh)
 }
 
 part_turn() {
@@ -203,6 +203,16 @@ part_turn() {
     say "TURN: others' clients and browsers in network namespaces"
     tally turn env LM_RELAY="$PWD/build/release/lumamesh-relay" \
         node --test --test-reporter=tap --test-concurrency=1 test/e2e/turn_*.test.mjs
+}
+
+part_mesh() {
+    need_build
+    need_node
+    need chromium firefox-esr iproute2 nftables
+    build release
+    say "mesh: relays in network namespaces"
+    tally mesh env LM_RELAY="$PWD/build/release/lumamesh-relay" \
+        node --test --test-reporter=tap --test-concurrency=1 test/e2e/mesh*.test.mjs
 }
 
 part_reach() {
@@ -226,7 +236,7 @@ parts=
 seconds=
 for arg in "$@"; do
     case $arg in
-    unit | fuzz | soak | asan | client | daemon | memory | floods | e2e | turn | reach | debian13) parts="$parts $arg" ;;
+    unit | fuzz | soak | asan | client | daemon | memory | floods | e2e | turn | reach | mesh | debian13) parts="$parts $arg" ;;
     *[!0-9]* | '') echo "usage: sh test/run.sh [${parts_all}] (fuzz and soak may be followed by seconds)" >&2; exit 2 ;;
     *) seconds=$arg ;;
     esac

@@ -54,6 +54,7 @@ static void fill_report(void *ctx, lm_report *report)
     static const lm_udp_stats udp;
     static const lm_stream_stats streams;
     static const lm_turn_stats turn;
+    static const lm_mesh_stats mesh;
     (void)ctx;
     *report = (lm_report){.version = "1",
                           .open = true,
@@ -62,7 +63,8 @@ static void fill_report(void *ctx, lm_report *report)
                           .udp = &udp,
                           .tcp = &streams,
                           .tls = &streams,
-                          .turn = &turn};
+                          .turn = &turn,
+                          .mesh = &mesh};
 }
 
 static int set_up(void **state)

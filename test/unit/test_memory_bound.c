@@ -46,8 +46,23 @@ static void the_parts_add_up(void **state)
                 b.fixed + 1000 * b.session_most + 1000 * b.peer_most + b.turn_most + b.streams_most);
     assert_in_range(b.turn_most, 1000 * LM_TURN_MEMORY_ALLOCATION, 12000000);
     assert_in_range(b.streams_most, 2000 * LM_STREAMS_CONNECTION_BYTES, 60000000);
+    assert_int_equal(b.mesh_most, 0);
     assert_in_range(b.at_rest, 50000000, 100000000);
     assert_in_range(b.most, 1000000000, 2000000000);
+}
+
+static void a_mesh_counts(void **state)
+{
+    lm_settings s = defaults();
+    lm_memory_bound alone, b;
+    (void)state;
+    lm_memory_bound_of(&alone, &s);
+    strcpy(s.mesh_salt, "sixteen letters!");
+    strcpy(s.mesh_peers, "192.0.2.1:7402");
+    lm_memory_bound_of(&b, &s);
+    assert_true(b.mesh_most > 128 * (uint64_t)LM_MESH_LINK_BYTES);
+    assert_true(b.most == alone.most + b.mesh_most);
+    assert_int_equal(b.at_rest, alone.at_rest);
 }
 
 static void every_limit_counts(void **state)
@@ -102,6 +117,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_parts_add_up),
         cmocka_unit_test(every_limit_counts),
+        cmocka_unit_test(a_mesh_counts),
         cmocka_unit_test(it_is_printed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,6 +105,7 @@ static lm_relay_stats relay_stats;
 static lm_udp_stats udp_stats;
 static lm_stream_stats tcp_stats, tls_stats;
 static lm_turn_stats turn_stats;
+static lm_mesh_stats mesh_stats;
 
 /* ctx is a report's state. */
 static void get_report(void *ctx, lm_report *report)
@@ -117,6 +118,7 @@ static void get_report(void *ctx, lm_report *report)
     report->tcp = &tcp_stats;
     report->tls = &tls_stats;
     report->turn = &turn_stats;
+    report->mesh = &mesh_stats;
 }
 
 static void reports_are_made_when_they_are_asked_for(void **state)

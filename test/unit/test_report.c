@@ -19,7 +19,7 @@
 #include "common/error.h"
 #include "relay/report.h"
 
-#define NAMES_MAX 256
+#define NAMES_MAX 512
 
 typedef int (*writer)(const lm_report *report, void *buf, size_t cap);
 
@@ -28,6 +28,7 @@ static lm_relay_stats relay;
 static lm_udp_stats udp;
 static lm_stream_stats tcp, tls;
 static lm_turn_stats turn;
+static lm_mesh_stats mesh;
 
 /* Each counter is another number, from first on. All three structs hold nothing but uint64_t. */
 static uint64_t number(void *stats, size_t size, uint64_t first, uint64_t step)
@@ -53,13 +54,15 @@ static lm_report make_report(uint64_t first, uint64_t step)
                         .udp = &udp,
                         .tcp = &tcp,
                         .tls = &tls,
-                        .turn = &turn};
+                        .turn = &turn,
+                        .mesh = &mesh};
     first = number(&webrtc, sizeof webrtc, first, step);
     first = number(&relay, sizeof relay, first, step);
     first = number(&udp, sizeof udp, first, step);
     first = number(&tcp, sizeof tcp, first, step);
     first = number(&tls, sizeof tls, first, step);
     first = number(&turn, sizeof turn, first, step);
+    first = number(&mesh, sizeof mesh, first, step);
 
     number(&report.process, sizeof report.process, first, step);
     return report;

@@ -34,6 +34,7 @@ static void tells_all_that_people_ask_for(void **state)
     lm_udp_stats udp = {0};
     lm_stream_stats tcp = {.connections = 7}, tls = {.connections = 8};
     lm_turn_stats turn = {.allocations = 21, .bytes_from_clients = 2500, .bytes_to_clients = 3500000};
+    static const lm_mesh_stats mesh;
     lm_report report = {.version = "1.2.3",
                         .node_id = "EREREQ",
                         .open = true,
@@ -46,6 +47,7 @@ static void tells_all_that_people_ask_for(void **state)
                         .tcp = &tcp,
                         .tls = &tls,
                         .turn = &turn,
+                        .mesh = &mesh,
                         .process = {.cpu_ms = 1250, .resident_bytes = 9999999, .open_fds = 14}};
     char json[LM_REPORT_MAX];
     int result;
