@@ -202,6 +202,7 @@ static int start_health(daemon_state *d, lm_error_text *error)
     d->status.status_html = (lm_page_file){lm_status_html, lm_status_html_len};
     d->status.status_js = (lm_page_file){lm_status_js, lm_status_js_len};
     d->status.plots_js = (lm_page_file){lm_plots_js, lm_plots_js_len};
+    d->status.mesh_js = (lm_page_file){lm_mesh_js, lm_mesh_js_len};
     int result = prepare_pages(d, &d->pages, d->configuration, error);
     if (result != LM_OK)
         return result;

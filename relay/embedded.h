@@ -16,5 +16,7 @@ extern const unsigned char lm_status_js[];
 extern const size_t lm_status_js_len;
 extern const unsigned char lm_plots_js[];
 extern const size_t lm_plots_js_len;
+extern const unsigned char lm_mesh_js[];
+extern const size_t lm_mesh_js_len;
 
 #endif

@@ -150,6 +150,8 @@ static bool answer_status(const lm_pages *pages, const char *path, lm_http_respo
         answer_file(response, "text/javascript; charset=utf-8", &files->status_js);
     } else if (strcmp(path, "/plots.js") == 0) {
         answer_file(response, "text/javascript; charset=utf-8", &files->plots_js);
+    } else if (strcmp(path, "/mesh.js") == 0) {
+        answer_file(response, "text/javascript; charset=utf-8", &files->mesh_js);
     } else if (strcmp(path, "/blob") == 0) {
         answer(response, "text/plain; charset=utf-8", pages->blob, strlen(pages->blob));
     } else {

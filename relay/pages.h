@@ -45,6 +45,7 @@ typedef struct lm_status_files {
     lm_page_file status_html;
     lm_page_file status_js;
     lm_page_file plots_js;
+    lm_page_file mesh_js;
 } lm_status_files;
 
 typedef struct lm_pages {

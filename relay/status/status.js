@@ -1,4 +1,5 @@
 /** The relay's status page: asks /statsz every two seconds, and keeps what it has heard for the plots. */
+import { showMesh } from '/mesh.js';
 import { Columns, Curves, shortNumber } from '/plots.js';
 
 const EVERY = 2000; // milliseconds between questions
@@ -65,6 +66,15 @@ const REASONS = {
   no_peer: 'TURN data to addresses that nobody has',
   rate: 'TURN data over its allocation’s rate',
   blocked: 'TURN answers that found the way out full',
+  no_listener: 'Messages of another node for members who have gone',
+  too_large: 'Messages of another node that fit none of ours',
+  salt: 'Links of nodes with another MESH_SALT, as it seems',
+  handshake: 'Links whose handshake failed',
+  link_limit: 'Links while all were taken',
+  silent: 'Links that fell silent',
+  duplicate: 'Second links to the same node',
+  'mesh malformed': 'Links closed for malformed messages',
+  'mesh memory': 'What a mesh had no memory for',
   memory: 'Messages for which there was no memory',
 };
 
@@ -106,7 +116,7 @@ function row(key, count, recent) {
   head.scope = 'row';
   const name = document.createElement('small');
   name.textContent = `${layer}: ${reason}`;
-  head.append(REASONS[reason] ?? reason.replaceAll('_', ' '), name);
+  head.append(REASONS[key] ?? REASONS[reason] ?? reason.replaceAll('_', ' '), name);
   const made = document.createElement('tr');
   made.append(head);
   for (const value of [recent, count]) {
@@ -170,6 +180,7 @@ function show(report) {
   const { residentBytes, cpuMs, openFds } = report.process;
   const memory = `${shortNumber(residentBytes, ' ')}B of memory`;
   $('process').textContent = `${memory}, ${(cpuMs / 1000).toFixed(1)} s of CPU, ${openFds} open files`;
+  showMesh(report);
   showDrops(report);
   last = report;
 }

@@ -166,7 +166,8 @@ static void the_status_page_has_files_and_the_blob(void **state)
 {
     static const lm_status_files status = {.status_html = {(const unsigned char *)HTML, sizeof HTML - 1},
                                            .status_js = {(const unsigned char *)"watch();", 8},
-                                           .plots_js = {(const unsigned char *)"draw();", 7}};
+                                           .plots_js = {(const unsigned char *)"draw();", 7},
+                                           .mesh_js = {(const unsigned char *)"mesh();", 7}};
     lm_pages pages;
     lm_node_config c = config();
     (void)state;

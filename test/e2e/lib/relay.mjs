@@ -40,7 +40,7 @@ function canBind(socket, bind) {
 }
 
 /** A port that is free for UDP and for TCP. */
-async function freePort() {
+export async function freePort() {
   for (let tries = 0; tries < 100; tries += 1) {
     const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
     const udp = createSocket('udp4');
