@@ -51,7 +51,7 @@ function drawGraph(nodes) {
     dots.push(draw('text', { x, y: y + below }, node.self ? 'this node' : short(node.node)));
   };
   others.forEach((node, i) => {
-    const angle = (2 * Math.PI * i) / others.length - Math.PI / 2;
+    const angle = (2 * Math.PI * i) / others.length + Math.PI;
     const at = { x: CENTRE.x + REACH.x * Math.cos(angle), y: CENTRE.y + REACH.y * Math.sin(angle) };
     if (node.linked || node.spoken) {
       const ends = { x1: CENTRE.x, y1: CENTRE.y, x2: at.x, y2: at.y };

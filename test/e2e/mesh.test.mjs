@@ -262,6 +262,53 @@ describe('a mesh', { skip: withoutNamespaces || withoutRelay, timeout: 240_000 }
     await leave('one', 'two', 'three');
   });
 
+  test('two that cannot dial each other work through a common neighbour', async () => {
+    // Relay 3 does not listen any more, either, and both know relay 1 alone.
+    await Promise.all([relays[2].stop(), relays[3].stop()]);
+    const { MESH_LISTEN, ...only } = { ...settings(3), MESH_PEERS: `10.99.1.2:${PORT}` };
+    const pair = await Promise.all([2, 3].map((i) => startRelay(only, net.leaves[i])));
+    const before = [relays[2], relays[3]];
+    [relays[2], relays[3]] = pair;
+    try {
+      await meshed(3);
+      const link = (n, m) => stats(n).mesh.linkList.some(({ node }) => node === relays[m - 1].config.nk);
+      assert.ok(link(3, 1) && link(4, 1) && !link(3, 4) && !link(4, 3));
+      const three = await join('three', 3, 'via');
+      const four = await join('four', 4, 'via');
+      await heard('three', 'peer-joined', four.id);
+      await heard('four', 'peer-joined', three.id);
+      for (const [from, to] of [
+        ['three', four.id],
+        ['four', three.id],
+      ])
+        await page.evaluate(
+          ([who, whom]) => {
+            const { net: own, room } = window.m[who];
+            for (let i = 0; i < 100; i += 1)
+              own._link.send({ action: 'signal', room, to: whom, data: String(i) });
+          },
+          [from, to],
+        );
+      for (const name of ['three', 'four']) {
+        await page.until(
+          (who) => window.m[who].log.filter(({ action }) => action === 'signal').length >= 100,
+          name,
+        );
+        const got = await page.evaluate(
+          (who) => window.m[who].log.filter(({ action }) => action === 'signal').map(({ data }) => Number(data)),
+          name,
+        );
+        assert.deepEqual(got, Array.from({ length: 100 }, (_, i) => i), name);
+      }
+      await leave('three', 'four');
+    } finally {
+      await Promise.all(pair.map((relay) => relay.stop()));
+      [relays[2], relays[3]] = before;
+      await Promise.all(before.map((relay) => relay.start()));
+    }
+    await meshed(3);
+  });
+
   test('another salt elsewhere is said in the log, in /statsz and by status', async () => {
     await relays[2].stop();
     const stranger = await startRelay({ ...settings(3), MESH_SALT: 'another salt, by mistake' }, net.leaves[2]);
