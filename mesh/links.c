@@ -205,6 +205,7 @@ void lm_links_input(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, const void *da
     mesh->stats.bytes_in += len;
     link->bytes_in += len;
     link->heard = now;
+    unsigned step = link->stream.noise.step; /* which a failure wipes */
     result = lm_noise_stream_input(&link->stream, data, len);
     if (link->stream.open && !was_open)
         say_hello(mesh, now, link);
@@ -225,7 +226,7 @@ void lm_links_input(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, const void *da
     if (result == LM_OK && lm_frame_next(&link->stream.in, &frame, &frame_len) < 0)
         result = LM_EMALFORMED;
     if (result != LM_OK) {
-        bool salt = result == LM_EAUTH && !link->dialled && !was_open && link->stream.noise.step == 2;
+        bool salt = result == LM_EAUTH && !link->dialled && !was_open && step == 2;
         if (link->stream.open && result != LM_ENOMEM && link->stream.heard)
             mesh->stats.drops.malformed++;
         else if (!(link->dialled && link->stream.open))

@@ -26,6 +26,7 @@ typedef struct node {
 
 static uv_loop_t loop;
 static node nodes[NODES];
+static const char *salt; /* of the nodes that are opened next */
 
 static void tell(void *ctx, lm_ms now, const lm_mesh_output *out)
 {
@@ -55,7 +56,7 @@ static lm_addr loopback(const char *text)
 static void open_node(int i, const char *listen)
 {
     node *n = &nodes[i];
-    lm_mesh_config config = {.salt = "a salt of the tests", .random = lm_random_system()};
+    lm_mesh_config config = {.salt = salt, .random = lm_random_system()};
     lm_mesh_uv_config uv = {.tell = tell, .flush = count_flush, .ctx = n};
     lm_node_config own;
     uint8_t seed[32], secret[crypto_sign_SECRETKEYBYTES];
@@ -122,6 +123,7 @@ static int set_up(void **state)
 {
     (void)state;
     memset(nodes, 0, sizeof nodes);
+    salt = "a salt of the tests";
     uv_loop_init(&loop);
     uv_timer_init(&loop, &ticks); /* so that `until` looks at its clock */
     uv_timer_start(&ticks, wake, 10, 10);
@@ -201,6 +203,27 @@ static void who_cannot_be_reached_is_tried_again(void **state)
     open_node(1, NULL);
     assert_int_equal(lm_mesh_set_peers(nodes[1].mesh, uv_now(&loop), peers, 2), LM_OK);
     until(lm_mesh_get_stats(nodes[1].mesh)->dials_failed >= 4);
+}
+
+static void both_sides_see_that_the_salt_differs(void **state)
+{
+    (void)state;
+    open_node(0, "127.0.0.1:0");
+    salt = "another salt of the tests";
+    open_node(1, NULL);
+    dial(1, "127.0.0.1", 0);
+    until(lm_mesh_get_stats(nodes[0].mesh)->drops.salt > 0 &&
+          lm_mesh_get_stats(nodes[1].mesh)->drops.salt > 0);
+    assert_int_equal(links(0), 0);
+}
+
+static void who_dials_itself_is_not_warned(void **state)
+{
+    (void)state;
+    open_node(0, "127.0.0.1:0");
+    dial(0, "127.0.0.1", 0);
+    until(lm_mesh_get_stats(nodes[0].mesh)->dials_failed > 0);
+    assert_int_equal(lm_mesh_get_stats(nodes[0].mesh)->drops.salt, 0);
 }
 
 /* --- strangers --- */
@@ -290,6 +313,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         test(nodes_link_and_carry_signals),          test(one_listener_serves_both_families),
         test(an_address_that_is_taken_is_named),     test(who_cannot_be_reached_is_tried_again),
+        test(both_sides_see_that_the_salt_differs),  test(who_dials_itself_is_not_warned),
         test(one_address_takes_only_so_many_places), test(garbage_closes_its_link),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
