@@ -197,18 +197,18 @@ static bool run_seed(uint64_t seed, const options *o, lm_ms *slowest, double *ti
     sim_world w;
     clock_t start = clock();
     sim_world_init(&w, seed, 1, 1, 1); /* to draw from */
-    unsigned a = sim_below(&w, 46),
-             b = sim_below(&w, 46); /* small ones more often: cost grows by the square */
-    unsigned nodes = o->nodes > 0 ? o->nodes : 5 + (a < b ? a : b);
+    /* Small ones more often: cost grows by the square. */
+    unsigned a = sim_below(&w, 46), b = sim_below(&w, 46), c = sim_below(&w, 46);
+    unsigned nodes = o->nodes > 0 ? o->nodes : 5 + (a < b ? a < c ? a : c : b < c ? b : c);
     sim_world_clear(&w);
     sim_world_init(&w, seed, nodes, nodes * 6, nodes);
     w.verbose = o->verbose;
     w.delay = 5 + sim_below(&w, 46);
     w.jitter = sim_below(&w, 30);
-    crowd c = {.joins = 1 + nodes / 10, .signals = nodes, .hostile = sim_below(&w, 3) == 0};
+    crowd life = {.joins = 1 + nodes / 10, .signals = nodes, .hostile = sim_below(&w, 3) == 0};
     for (unsigned i = 0; i < nodes; i++) {
         w.nodes[i].nat = i >= 3 && sim_below(&w, 5) == 0;
-        w.nodes[i].hostile = c.hostile && i >= 3 && sim_below(&w, nodes) < 2;
+        w.nodes[i].hostile = life.hostile && i >= 3 && sim_below(&w, nodes) < 2;
         w.nodes[i].skew = (int64_t)sim_below(&w, 600000) - 300000;
         if (sim_below(&w, 50) == 0)
             w.nodes[i].skew = sim_below(&w, 2) == 0 ? -7200000 : 1200000;
@@ -217,18 +217,18 @@ static bool run_seed(uint64_t seed, const options *o, lm_ms *slowest, double *ti
         sim_start(&w, i);
         sim_run(&w, w.now + sim_below(&w, 200));
     }
-    live_for(&w, &c, 3000);
+    live_for(&w, &life, 3000);
     settle(&w, SETTLED, "the start");
     for (unsigned round = 0; round < 3; round++) {
         sim_run(&w, w.now + 4000);
         sim_check_signals(&w);
         w.calm = true;
-        live_for(&w, &c, 3000);
+        live_for(&w, &life, 3000);
         sim_run(&w, w.now + 1500);
         if (sim_differences(&w, true) > 0)
             sim_fail(&w, "views differ 1.5 s after the last join, in calm");
         w.calm = false;
-        disturb(&w, &c);
+        disturb(&w, &life);
         sim_run(&w, w.now + 8000);
         sim_check_signals(&w);
         check_bounds(&w);
@@ -240,7 +240,7 @@ static bool run_seed(uint64_t seed, const options *o, lm_ms *slowest, double *ti
     *time = (double)(clock() - start) / CLOCKS_PER_SEC;
     if (w.failures > 0)
         printf("seed %llu: %u failures (%u nodes%s)\n", (unsigned long long)seed, w.failures, nodes,
-               c.hostile ? ", hostile" : "");
+               life.hostile ? ", hostile" : "");
     if (o->verbose) {
         printf("joins %llu signals %llu/%llu leaves of the living %llu slowest join %llu ms\n",
                (unsigned long long)w.joins_seen, (unsigned long long)w.signals_received,
@@ -304,13 +304,13 @@ static bool run_scale(uint64_t seed, unsigned nodes, unsigned rooms, bool verbos
     for (unsigned i = 0; i < rooms * 2; i++)
         sim_join(&w, i, sim_below(&w, nodes), i / 2);
     lm_ms begun = w.now;
-    while (sim_differences(&w, false) > 0 && w.now < begun + 120000)
+    while (sim_differences(&w, false) > 0 && w.now < begun + 30000)
         sim_run(&w, w.now + 250);
     lm_ms converged = w.now - begun;
     unsigned differ = sim_differences(&w, true);
-    sim_run(&w, w.now + 20000);
+    sim_run(&w, w.now + 10000);
     take_cost(&w);
-    const double idle_time = 30;
+    const double idle_time = 20;
     sim_run(&w, w.now + (lm_ms)(idle_time * 1000));
     cost idle = take_cost(&w);
     for (unsigned i = 0; i < joins; i++) {
