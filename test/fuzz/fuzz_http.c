@@ -19,6 +19,7 @@ static void no_report(void *ctx, lm_report *report)
     static const lm_udp_stats udp;
     static const lm_stream_stats streams;
     static const lm_turn_stats turn;
+    static const lm_mesh_stats mesh;
     (void)ctx;
     *report = (lm_report){.version = "0",
                           .webrtc = &webrtc,
@@ -26,7 +27,8 @@ static void no_report(void *ctx, lm_report *report)
                           .udp = &udp,
                           .tcp = &streams,
                           .tls = &streams,
-                          .turn = &turn};
+                          .turn = &turn,
+                          .mesh = &mesh};
 }
 
 static void answer(const lm_http_request *request)
