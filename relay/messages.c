@@ -323,11 +323,13 @@ static void put_turn_urls(lm_json_writer *j, const lm_turn_offer *offer, const l
         lm_json_string(j, urls[i]);
 }
 
-/* Those of the nodes that serve the room; without one, this node's. */
-static void put_all_turn_urls(lm_relay *relay, lm_ms now, const uint8_t *room, lm_json_writer *j)
+/* Those of the nodes that serve the room; without one, this node's. False: nobody serves it. */
+static bool put_all_turn_urls(lm_relay *relay, lm_ms now, const uint8_t *room, lm_json_writer *j)
 {
     lm_turn_node nodes[LM_NODE_LIST_TURN];
     size_t count = room != NULL ? lm_node_list_turn(relay, now, room, nodes) : 0;
+    if (count == 0 && !lm_turn_offer_is_own(&relay->turn))
+        return false;
     if (count == 0)
         put_turn_urls(j, &relay->turn, &relay->node.config);
     for (size_t i = 0; i < count; i++) {
@@ -335,6 +337,7 @@ static void put_all_turn_urls(lm_relay *relay, lm_ms now, const uint8_t *room, l
         put_turn_urls(j, nodes[i].self ? &relay->turn : &other,
                       nodes[i].self ? &relay->node.config : &nodes[i].config);
     }
+    return true;
 }
 
 int lm_message_turn(lm_relay *relay, lm_ms now, lm_relay_session *session, const uint8_t *room,
@@ -348,7 +351,8 @@ int lm_message_turn(lm_relay *relay, lm_ms now, lm_relay_session *session, const
     lm_json_writer j = begin(relay, "turn");
     lm_json_key(&j, "urls");
     lm_json_open(&j, '[');
-    put_all_turn_urls(relay, now, room, &j);
+    if (!put_all_turn_urls(relay, now, room, &j))
+        return LM_ENOTFOUND;
     lm_json_close(&j, ']');
     put_string(&j, "username", username);
     put_string(&j, "credential", credential);

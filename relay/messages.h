@@ -60,7 +60,8 @@ int lm_message_signal(lm_relay *relay, lm_ms now, const lm_member *target, const
 
 /*
  * The URLs of the TURN servers and a credential for this session's peer. room (LM_ROOM_ID_LEN bytes) says
- * which of a mesh's nodes they are; NULL: this one. LM_ECRYPTO: no credential could be made.
+ * which of a mesh's nodes they are; NULL: this one. LM_ECRYPTO: no credential could be made; LM_ENOTFOUND: no
+ * node serves TURN.
  */
 int lm_message_turn(lm_relay *relay, lm_ms now, lm_relay_session *session, const uint8_t *room,
                     const char *re);

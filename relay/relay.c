@@ -58,7 +58,7 @@ int lm_relay_create(lm_relay **out, const lm_relay_config *config, lm_webrtc *st
         lm_relay_destroy(relay);
         return result;
     }
-    lm_own_node_set_turn(&relay->node, lm_turn_offer_is_made(&relay->turn));
+    lm_own_node_set_turn(&relay->node, lm_turn_offer_is_own(&relay->turn));
     lm_own_node_set_mesh(&relay->node, config->advertise != NULL ? config->advertise : "");
     *out = relay;
     return LM_OK;
@@ -94,7 +94,7 @@ int lm_relay_reconfigure(lm_relay *relay, const lm_relay_change *change)
     /* From here on nothing can fail. */
     (void)lm_own_node_set_config(&relay->node, &change->node);
     relay->turn = change->turn;
-    lm_own_node_set_turn(&relay->node, lm_turn_offer_is_made(&relay->turn));
+    lm_own_node_set_turn(&relay->node, lm_turn_offer_is_own(&relay->turn));
     lm_own_node_set_mesh(&relay->node, change->advertise != NULL ? change->advertise : "");
     if (relay->mesh != NULL)
         relay->record_due = 0; /* at once */

@@ -148,7 +148,8 @@ static lm_turn_offer turn_offer(const lm_service *s, const lm_settings *settings
 {
     lm_turn_offer offer = {.tcp_port = lm_port_tcp(s->port), .tls_port = lm_port_tls(s->port)};
     lm_turn_secrets secrets;
-    if (settings->turn != LM_TURN_CHOICE_OFF) {
+    offer.elsewhere = settings->turn == LM_TURN_CHOICE_OFF;
+    if (!offer.elsewhere || s->mesh != NULL) {
         turn_secrets(s, settings, &secrets);
         memcpy(offer.secret, secrets.secret[0], sizeof offer.secret);
         sodium_memzero(&secrets, sizeof secrets);
@@ -161,14 +162,14 @@ static int make_turn(lm_service *s, const lm_settings *settings)
     lm_turn_secrets secrets;
     lm_turn_peers peers;
     uint8_t drawn[24];
-    if (settings->turn == LM_TURN_CHOICE_OFF)
-        return LM_OK;
     randombytes_buf(drawn, sizeof drawn);
     if (s->mesh != NULL) /* one that all its nodes have */
         lm_mesh_settings_turn_secret(settings, s->turn_secret);
     else
         sodium_bin2base64(s->turn_secret, sizeof s->turn_secret, drawn, sizeof drawn,
                           sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    if (settings->turn == LM_TURN_CHOICE_OFF)
+        return LM_OK;
     turn_secrets(s, settings, &secrets);
     turn_peers(settings, &peers);
     s->turn_limits = turn_limits(settings);

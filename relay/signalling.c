@@ -298,7 +298,7 @@ static void on_nodes(request *r)
 static void answer_turn(request *r, const uint8_t *room)
 {
     if (lm_message_turn(r->relay, r->now, r->session, room, r->re) != LM_OK)
-        answer_error(r, LM_RELAY_ERROR_turn_disabled, "no credential can be made now");
+        answer_error(r, LM_RELAY_ERROR_turn_disabled, "no node serves TURN now");
 }
 
 static void on_turn(request *r)

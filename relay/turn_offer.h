@@ -22,11 +22,18 @@ typedef struct lm_turn_offer {
     char secret[LM_TURN_SECRET_MAX + 1]; /* that credentials are made with; "": no TURN is served */
     uint16_t tcp_port;                   /* 0: not served */
     uint16_t tls_port;                   /* likewise */
+    bool elsewhere;                      /* this relay serves none, but other nodes of its mesh may */
 } lm_turn_offer;
 
 static inline bool lm_turn_offer_is_made(const lm_turn_offer *offer)
 {
     return offer->secret[0] != '\0';
+}
+
+/* True when this very relay serves TURN. */
+static inline bool lm_turn_offer_is_own(const lm_turn_offer *offer)
+{
+    return lm_turn_offer_is_made(offer) && !offer->elsewhere;
 }
 
 /* Writes the URLs of the relay with that config, UDP first; returns their number. */

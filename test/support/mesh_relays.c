@@ -44,6 +44,7 @@ static void make_node(mesh_relays *m, int n, const lm_relay_limits *limits)
     config.advertise = advertise;
     if (m->turn)
         snprintf(config.turn.secret, sizeof config.turn.secret, "one secret of them all");
+    config.turn.elsewhere = n == m->without_turn;
     config.random = seeded_random(&world->random);
     world->stack = memory_stack_create();
     must(lm_relay_create(&world->relay, &config, world->stack) == LM_OK);
@@ -180,8 +181,14 @@ void mesh_relays_advance(mesh_relays *m, lm_ms ms)
 
 void mesh_relays_create(mesh_relays *m, int count, const lm_relay_limits *limits, bool turn)
 {
+    mesh_relays_create_without_turn(m, count, limits, turn, -1);
+}
+
+void mesh_relays_create_without_turn(mesh_relays *m, int count, const lm_relay_limits *limits, bool turn,
+                                     int without_turn)
+{
     static const char *const names[MESH_RELAYS_MAX] = {"node0:1", "node1:1", "node2:1"};
-    *m = (mesh_relays){.count = count, .now = 1000, .delay = 25, .turn = turn};
+    *m = (mesh_relays){.count = count, .now = 1000, .delay = 25, .turn = turn, .without_turn = without_turn};
     for (int n = 0; n < count; n++) {
         make_node(m, n, limits);
         must(lm_mesh_set_peers(m->mesh[n], m->now, names, (size_t)n) == LM_OK);

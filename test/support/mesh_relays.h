@@ -30,6 +30,7 @@ typedef struct mesh_relays {
     uint64_t random[MESH_RELAYS_MAX];
     bool alone[MESH_RELAYS_MAX]; /* cut off: nothing comes or goes, and nobody is told */
     bool turn;
+    int without_turn; /* the node that serves none where others do; -1: there is no such node */
     int count;
     lm_ms now, delay;
     struct {
@@ -44,6 +45,8 @@ typedef struct mesh_relays {
  * limits may be NULL. turn: with TURN, of one secret.
  */
 void mesh_relays_create(mesh_relays *m, int count, const lm_relay_limits *limits, bool turn);
+void mesh_relays_create_without_turn(mesh_relays *m, int count, const lm_relay_limits *limits, bool turn,
+                                     int without_turn);
 void mesh_relays_destroy(mesh_relays *m);
 
 /* A node ends: its links close. */

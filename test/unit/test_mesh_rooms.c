@@ -455,6 +455,22 @@ static void a_room_has_the_same_turn_servers_everywhere(void **state)
         assert_in_range(uses[n], 20, 55);
 }
 
+/* Its members allocate where the others do. */
+static void a_node_without_turn_names_those_that_have_it(void **state)
+{
+    (void)state;
+    char urls[2][512];
+    mesh_relays_create_without_turn(&m, 2, NULL, true, 1);
+    lm_session_id a = mesh_relays_greet(&m, 0, 1), b = mesh_relays_greet(&m, 1, 2);
+    turn_urls(0, a, 7, urls[0]);
+    turn_urls(1, b, 7, urls[1]);
+    assert_string_equal(urls[0], urls[1]);
+    assert_non_null(strstr(urls[0], "203.0.113.10:"));
+    assert_null(strstr(urls[0], "203.0.113.11:"));
+    mesh_relays_say(&m, 1, b, "{\"action\":\"turn\"}");
+    assert_non_null(strstr(memory_stack_take(m.world[1].stack, b), "turn-disabled"));
+}
+
 #define test(f) cmocka_unit_test_teardown(f, tear_down)
 
 int main(void)
@@ -475,6 +491,7 @@ int main(void)
         test(nobody_leaves_while_their_node_drains),
         test(all_live_nodes_are_listed),
         test(a_room_has_the_same_turn_servers_everywhere),
+        test(a_node_without_turn_names_those_that_have_it),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }
