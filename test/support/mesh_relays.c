@@ -187,7 +187,7 @@ void mesh_relays_create(mesh_relays *m, int count, const lm_relay_limits *limits
 void mesh_relays_create_without_turn(mesh_relays *m, int count, const lm_relay_limits *limits, bool turn,
                                      int without_turn)
 {
-    static const char *const names[MESH_RELAYS_MAX] = {"node0:1", "node1:1", "node2:1"};
+    static const char *const names[MESH_RELAYS_MAX] = {"node0:1", "node1:1", "node2:1", "node3:1"};
     *m = (mesh_relays){.count = count, .now = 1000, .delay = 25, .turn = turn, .without_turn = without_turn};
     for (int n = 0; n < count; n++) {
         make_node(m, n, limits);

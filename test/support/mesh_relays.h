@@ -8,7 +8,7 @@
 #include "mesh/mesh.h"
 #include "test/support/relay_world.h"
 
-#define MESH_RELAYS_MAX 3
+#define MESH_RELAYS_MAX 4
 #define MESH_RELAYS_WIRES 64
 
 typedef struct mesh_relays_end {
