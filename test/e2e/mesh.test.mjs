@@ -283,9 +283,9 @@ describe('a mesh', { skip: withoutNamespaces || withoutRelay, timeout: 240_000 }
       ])
         await page.evaluate(
           ([who, whom]) => {
-            const { net: own, room } = window.m[who];
+            const { send, room } = window.m[who];
             for (let i = 0; i < 100; i += 1)
-              own._link.send({ action: 'signal', room, to: whom, data: String(i) });
+              send({ action: 'signal', room, to: whom, data: String(i) });
           },
           [from, to],
         );
