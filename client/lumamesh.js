@@ -847,11 +847,12 @@ class Net extends Emitter {
 
   #message(message, link, error) {
     if (message.action === 'nodes') return this.#learn(message.nodes, true);
-    if (!error) return this._rooms.get(message.room)?._message(message, link);
+    const room = this._rooms.get(message.room);
+    if (!error) return room?._message(message, link);
     // Somebody else with our key: two sessions would throw each other out for ever, so this one yields.
     if (error.code === 'replaced') this.#shut(error);
-    // Members came in at other nodes of a mesh at the same time: there is no place in the room after all.
-    else if (this._rooms.has(message.room)) this._rooms.get(message.room)._refused(link, error);
+    // Members came in at other nodes of a mesh at the same time and it is full after all: asked again, it says so.
+    else if (room) room._enter(link);
     // A signal to a peer that has just left is no news: its `peer-left` is on the way.
     else if (error.code !== 'no-such-peer') this._emit('error', error);
     // The relay waits for its pages to go before it ends; a session with another one is a moment away.
@@ -1165,7 +1166,7 @@ class Room extends Emitter {
 
   /** Enters on a link, for the first time or again. */
   async _enter(link) {
-    const { _links } = this._net;
+    const { _links, _env } = this._net;
     link._listing.set(this.id, new Set());
     this.#askTurn(link);
     try {
@@ -1176,19 +1177,13 @@ class Room extends Emitter {
     } catch (error) {
       // Where the link has gone, others enter.
       if (this.left || !_links.has(link) || error.code === 'relay-lost') return;
-      this._refused(link, error);
+      this.#refused.set(link, error);
+      if (this.#entered && [..._links].every((each) => this.#refused.has(each))) return this._end(error);
+      if (!this.#entered) this._emit('error', error);
+      this.#after('rejoin', _env.timing.retryMax, () => {
+        for (const each of _links) if (this.#refused.delete(each)) this._enter(each);
+      });
     }
-  }
-
-  /** A relay does not let us in, or not after all: it is asked again. */
-  _refused(link, error) {
-    const { _links, _env } = this._net;
-    this.#refused.set(link, error);
-    if (this.#entered && [..._links].every((each) => this.#refused.has(each))) return this._end(error);
-    if (!this.#entered) this._emit('error', error);
-    this.#after('rejoin', _env.timing.retryMax, () => {
-      for (const each of _links) if (this.#refused.delete(each)) this._enter(each);
-    });
   }
 
   /** A link has gone. Whom it listed stays a member until another link, or its successor, says who is there. */
@@ -1257,7 +1252,7 @@ class Room extends Emitter {
       link._listing.delete(this.id);
     } else if (action === 'peer-joined') {
       // One at another node of a mesh may have been there before us, and be heard of only now.
-      await this.#member(peer, before === true, link);
+      await this.#member(peer, before, link);
     } else if (action === 'peer-left') {
       listing?.delete(id);
       const member = this.#members.get(id);
