@@ -141,7 +141,7 @@ static void set_record(net *n, int node, uint64_t seq)
 {
     static const char *const features[] = {"signal"};
     uint8_t seed[32], secret[64];
-    char address[8];
+    char address[24];
     lm_node_config config;
     lm_node_record record = {0};
     test_node(&config, seed);
