@@ -23,6 +23,7 @@ if [ ! -e "$root/complete" ]; then
     touch "$root/complete"
 fi
 tree=$root/tree
+echo '127.0.0.1 localhost' >"$tree/etc/hosts" # debootstrap makes none
 rm -rf "$tree/src"
 mkdir -p "$tree/src"
 git ls-files -z --cached --others --exclude-standard | xargs -0 tar -cf - | tar -xf - -C "$tree/src"
