@@ -1,4 +1,4 @@
-/* lm_addr to and from the operating system's socket addresses; for the *_uv.c files alone. */
+/* lm_addr to and from the operating system's socket addresses; for the bindings alone (*_uv.c and udp_*). */
 #ifndef LM_COMMON_SOCKADDR_H
 #define LM_COMMON_SOCKADDR_H
 

@@ -3,7 +3,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+#include <time.h> /* time(): a command of its own process, which says what holds from now on */
 
 #include "common/error.h"
 #include "common/json_writer.h"

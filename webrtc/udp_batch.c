@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/socket.h> /* a part of udp_uv, the binding */
 
 #include "common/error.h"
 #include "common/sockaddr.h"

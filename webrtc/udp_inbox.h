@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
+#include <sys/socket.h> /* a part of udp_uv, the binding */
 
 #include "common/addr.h"
 #include "webrtc/udp_socket.h"

@@ -10,7 +10,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/socket.h>
+#include <sys/socket.h> /* a part of udp_uv, the binding */
 
 #include "common/addr.h"
 
