@@ -85,7 +85,7 @@ failed_parts=
 
 # tally PART COMMAND...: runs a test command, shows its output, and counts by the runner's summary.
 tally() {
-    part=$1
+    part=$1 # as the loop below has it
     shift
     out=$(mktemp)
     code=$(mktemp)
@@ -241,9 +241,14 @@ for arg in "$@"; do
     *) seconds=$arg ;;
     esac
 done
+times=
 for part in ${parts:-$parts_all}; do
+    began=$(date +%s)
     "part_$part"
+    times="$times$(printf '\n  %-9s %4d s' "$part" $(($(date +%s) - began)))"
 done
+
+printf '\ntimes:%s\n' "$times"
 
 [ -n "$failed_parts" ] && printf '\nfailed:%s\n' "$failed_parts"
 printf '\n%d passed, %d failed\n' "$passed" "$failed"

@@ -32,8 +32,9 @@ describe('the status page of a mesh', { skip: withoutRelay }, () => {
       startRelay(),
       ...ports.map((port) => startRelay({ ...settings, MESH_LISTEN: `${ip}:${port}` })),
     ]);
+    // One session each: with two, a member would be here and elsewhere.
     const members = relays.slice(0, 2).map((relay, i) =>
-      stage.member('chromium', { relays: [relay.config], room: 'mesh page', nick: `Ada ${i}` }),
+      stage.member('chromium', { relays: [relay.config], room: 'mesh page', nick: `Ada ${i}`, links: 1 }),
     );
     await Promise.all(members);
   });

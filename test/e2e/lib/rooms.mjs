@@ -5,13 +5,14 @@ import { DEADLINE } from './browsers.mjs';
  * Connects a page and enters a room. In the page afterwards: t.net, t.room, t.events (strings such as `open
  * Ada`), t.data (nick → values in order), t.statuses.
  * @param {object} page
- * @param {{relays: Array, room: string, nick: string, secret?: string, timing?: object}} options
+ * @param {{relays: Array, room: string, nick: string, secret?: string, links?: number, timing?: object}}
+ *   options
  */
 export async function enter(page, options) {
-  await page.evaluate(async ({ relays, room, nick, secret, timing }) => {
+  await page.evaluate(async ({ relays, room, nick, secret, links, timing }) => {
     const { connect } = await import('/demo/lumamesh.js');
     const t = (window.t = { events: [], data: {}, statuses: [] });
-    t.net = await connect({ relays, timing });
+    t.net = await connect({ relays, links, timing });
     t.net.on('status', (status) => t.statuses.push(status));
     t.room = await t.net.joinRoom(room, { nick, secret });
     t.room.on('error', (error) => t.events.push(`error ${error.code}`));
