@@ -26,7 +26,7 @@ static uint64_t turn_most(const lm_settings *s)
 /* The connections of the TCP and the TLS port, each with its queue full. */
 static uint64_t streams_most(const lm_settings *s)
 {
-    uint32_t connections = s->max_sessions + (s->turn != LM_TURN_CHOICE_OFF ? s->max_allocations : 0);
+    uint32_t connections = lm_settings_connections(s);
     return (lm_settings_tcp_port(s) != 0 ? lm_streams_memory(connections, false) : 0) +
            (s->tls_port != 0 ? lm_streams_memory(connections, true) : 0);
 }

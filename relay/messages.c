@@ -314,16 +314,7 @@ void lm_message_nodes(lm_relay *relay, lm_ms now, lm_relay_session *session, con
     end_list(&l, false);
 }
 
-/* The URLs of one node. */
-static void put_turn_urls(lm_json_writer *j, const lm_turn_offer *offer, const lm_node_config *config)
-{
-    char urls[LM_TURN_OFFER_URLS_MAX][LM_TURN_OFFER_URL_SIZE];
-    size_t count = lm_turn_offer_urls(offer, config, urls);
-    for (size_t i = 0; i < count; i++)
-        lm_json_string(j, urls[i]);
-}
-
-/* Those of the nodes that serve the room; without one, this node's. False: nobody serves it. */
+/* The URLs of the nodes that serve the room; without one, this node's. False: nobody serves it. */
 static bool put_all_turn_urls(lm_relay *relay, lm_ms now, const uint8_t *room, lm_json_writer *j)
 {
     lm_turn_node nodes[LM_NODE_LIST_TURN];
@@ -331,11 +322,11 @@ static bool put_all_turn_urls(lm_relay *relay, lm_ms now, const uint8_t *room, l
     if (count == 0 && !lm_turn_offer_is_own(&relay->turn))
         return false;
     if (count == 0)
-        put_turn_urls(j, &relay->turn, &relay->node.config);
+        lm_turn_offer_put_urls(j, &relay->turn, &relay->node.config);
     for (size_t i = 0; i < count; i++) {
         const lm_turn_offer other = {.tcp_port = nodes[i].config.tcp};
-        put_turn_urls(j, nodes[i].self ? &relay->turn : &other,
-                      nodes[i].self ? &relay->node.config : &nodes[i].config);
+        lm_turn_offer_put_urls(j, nodes[i].self ? &relay->turn : &other,
+                               nodes[i].self ? &relay->node.config : &nodes[i].config);
     }
     return true;
 }
@@ -354,10 +345,7 @@ int lm_message_turn(lm_relay *relay, lm_ms now, lm_relay_session *session, const
     if (!put_all_turn_urls(relay, now, room, &j))
         return LM_ENOTFOUND;
     lm_json_close(&j, ']');
-    put_string(&j, "username", username);
-    put_string(&j, "credential", credential);
-    lm_json_key(&j, "ttl");
-    lm_json_uint(&j, LM_TURN_CREDENTIAL_TTL);
+    lm_turn_offer_put_credential(&j, username, credential);
     end(&j, re);
     send_text(relay, now, session, &j);
     return LM_OK;

@@ -67,8 +67,8 @@ static void read_wall_clock(lm_service *s)
 
 /*
  * A session's memory lies between that of others, and malloc keeps what it once had: after a rush, a small
- * server would go on holding the memory of its busiest minute.
- * So would one that the last few have left after that, if it waited for more of them.
+ * server would go on holding the memory of its busiest minute. So malloc is told once many sessions have
+ * ended, or as many as are left; and when the last one has, since no more will follow.
  */
 static void give_memory_back(lm_service *s)
 {
@@ -214,9 +214,7 @@ static void change_turn(lm_service *s, const lm_settings *settings)
  */
 static lm_streams_limits streams_limits(const lm_settings *settings)
 {
-    return (lm_streams_limits){.connections =
-                                   settings->max_sessions +
-                                   (settings->turn != LM_TURN_CHOICE_OFF ? settings->max_allocations : 0),
+    return (lm_streams_limits){.connections = lm_settings_connections(settings),
                                .per_address = STREAMS_PER_ADDRESS,
                                .tls_rate = settings->session_rate,
                                .tls_burst = SESSION_BURST};

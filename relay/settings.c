@@ -211,6 +211,11 @@ uint16_t lm_settings_tcp_port(const lm_settings *settings)
     return settings->tcp_port == LM_PORT_SAME ? settings->udp_port : (uint16_t)settings->tcp_port;
 }
 
+uint32_t lm_settings_connections(const lm_settings *settings)
+{
+    return settings->max_sessions + (settings->turn != LM_TURN_CHOICE_OFF ? settings->max_allocations : 0);
+}
+
 /* The text that holds for an option, "" if there is none. */
 static const char *text_of(const lm_option_values *values, const char *name)
 {

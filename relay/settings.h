@@ -149,6 +149,9 @@ bool lm_settings_tcp_yields(const lm_settings *settings);
 /* The TCP port, 0 if none is to be open. */
 uint16_t lm_settings_tcp_port(const lm_settings *settings);
 
+/* How many connections the TCP port takes, and the TLS port as well: every session and allocation by one. */
+uint32_t lm_settings_connections(const lm_settings *settings);
+
 /* Writes the text of --help. */
 void lm_settings_print_help(FILE *out);
 

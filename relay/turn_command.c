@@ -29,21 +29,14 @@ int lm_turn_command_take(char user[LM_TURN_USER_MAX + 1], int *argc, char **argv
 static void put(const lm_turn_offer *offer, const lm_node_config *node, const char *username,
                 const char *credential)
 {
-    char text[OUTPUT_MAX], urls[LM_TURN_OFFER_URLS_MAX][LM_TURN_OFFER_URL_SIZE];
+    char text[OUTPUT_MAX];
     lm_json_writer j = lm_json_writer_init(text, sizeof text);
-    size_t count = lm_turn_offer_urls(offer, node, urls);
     lm_json_open(&j, '{');
     lm_json_key(&j, "urls");
     lm_json_open(&j, '[');
-    for (size_t i = 0; i < count; i++)
-        lm_json_string(&j, urls[i]);
+    lm_turn_offer_put_urls(&j, offer, node);
     lm_json_close(&j, ']');
-    lm_json_key(&j, "username");
-    lm_json_string(&j, username);
-    lm_json_key(&j, "credential");
-    lm_json_string(&j, credential);
-    lm_json_key(&j, "ttl");
-    lm_json_uint(&j, LM_TURN_CREDENTIAL_TTL);
+    lm_turn_offer_put_credential(&j, username, credential);
     lm_json_close(&j, '}');
     printf("%.*s\n", (int)j.text.len, text);
     sodium_memzero(text, sizeof text);

@@ -40,3 +40,21 @@ size_t lm_turn_offer_urls(const lm_turn_offer *offer, const lm_node_config *conf
     n = put(urls, n, "turn", first, offer->tcp_port, "tcp");
     return put(urls, n, "turns", config->host[0] != '\0' ? config->host : first, offer->tls_port, "tcp");
 }
+
+void lm_turn_offer_put_urls(lm_json_writer *j, const lm_turn_offer *offer, const lm_node_config *config)
+{
+    char urls[LM_TURN_OFFER_URLS_MAX][LM_TURN_OFFER_URL_SIZE];
+    size_t count = lm_turn_offer_urls(offer, config, urls);
+    for (size_t i = 0; i < count; i++)
+        lm_json_string(j, urls[i]);
+}
+
+void lm_turn_offer_put_credential(lm_json_writer *j, const char *username, const char *credential)
+{
+    lm_json_key(j, "username");
+    lm_json_string(j, username);
+    lm_json_key(j, "credential");
+    lm_json_string(j, credential);
+    lm_json_key(j, "ttl");
+    lm_json_uint(j, LM_TURN_CREDENTIAL_TTL);
+}

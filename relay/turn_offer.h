@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/json_writer.h"
 #include "mesh/node_config.h"
 #include "webrtc/turn_credentials.h"
 
@@ -39,5 +40,11 @@ static inline bool lm_turn_offer_is_own(const lm_turn_offer *offer)
 /* Writes the URLs of the relay with that config, UDP first; returns their number. */
 size_t lm_turn_offer_urls(const lm_turn_offer *offer, const lm_node_config *config,
                           char urls[LM_TURN_OFFER_URLS_MAX][LM_TURN_OFFER_URL_SIZE]);
+
+/* The same, as strings of an array that is open. */
+void lm_turn_offer_put_urls(lm_json_writer *j, const lm_turn_offer *offer, const lm_node_config *config);
+
+/* Adds the members "username", "credential" and "ttl" to an object that is open. */
+void lm_turn_offer_put_credential(lm_json_writer *j, const char *username, const char *credential);
 
 #endif
