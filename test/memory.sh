@@ -6,41 +6,18 @@ set -eu
 relay=$1
 crowd=$2
 clients=${3:-300}
-dir=$(mktemp -d)
-pid=
-trap '[ -n "$pid" ] && kill "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
-trap 'exit 1' INT TERM
+. "$(dirname "$0")/support/script.sh"
 
 export STATE_DIR="$dir" PUBLIC_IP=127.0.0.1 SESSION_RATE=0 MAX_SESSIONS=$((clients * 2)) MAX_ROOM_SIZE=$((clients * 2)) LOG_LEVEL=info
-pass=0
-fail=0
-check() { # check CONDITION-STATUS NAME
-    if [ "$1" = 0 ]; then pass=$((pass + 1)); echo "ok $2"; else fail=$((fail + 1)); echo "not ok $2"; fi
-}
-
-# A free port: the relay says so if it is not.
-for try in 1 2 3 4 5; do
-    UDP_PORT=$((20000 + ($$ * 7 + try * 131) % 20000))
-    export UDP_PORT
-    blob=$("$relay" --print-blob)
-    "$relay" >"$dir/out" 2>"$dir/log" &
-    pid=$!
-    for _ in $(seq 100); do
-        grep -q 'relay is up' "$dir/log" && break
-        kill -0 "$pid" 2>/dev/null || break
-        sleep 0.05
-    done
-    kill -0 "$pid" 2>/dev/null && break
-    pid=
-done
-[ -n "$pid" ] || { cat "$dir/log"; echo "the relay does not start"; exit 1; }
+start_relay "$relay" || { explain; echo "the relay does not start"; exit 1; }
+blob=$("$relay" --print-blob)
 
 # Without bounds, as under a sanitizer whose own memory would count, there is nothing to measure and to wait for.
 bounds=${LM_MEMORY_BOUNDS:-1}
 if "$crowd" "$blob" --clients "$clients" --rounds 3 --warm-up $((clients + clients / 5)) --join \
     $([ "$bounds" = 1 ] && echo --pid "$pid") >"$dir/crowd"; then ok=0; else ok=1; fi
 cat "$dir/crowd"
-check "$ok" "all $clients sessions open and are welcomed, three times"
+check "all $clients sessions open and are welcomed, three times" test "$ok" = 0
 
 # kb STAGE ROUND FIELD
 kb() { sed -n "s/.*\"stage\":\"$1\",\"round\":$2,.*\"$3\":\([0-9]*\),.*/\1/p" "$dir/crowd"; }
@@ -52,17 +29,10 @@ for round in $([ "$bounds" = 1 ] && echo 1 2 3); do
     per=$(((${open:-0} - ${idle:-0}) * 1024 / clients))
     echo "round $round: $per bytes a session; resident $warm kB before, $closed kB after"
     [ -n "$open" ] && [ "$per" -le 51200 ] && ok=0 || ok=1
-    check $ok "round $round: a session holds at most 50 kB"
+    check "round $round: a session holds at most 50 kB" test $ok = 0
     [ -n "$closed" ] && [ $((closed * 100)) -le $((warm * 105)) ] && ok=0 || ok=1
-    check $ok "round $round: memory returns to within 5 % of what it was"
+    check "round $round: memory returns to within 5 % of what it was" test $ok = 0
 done
 
-kill -TERM "$pid"
-status=0
-wait "$pid" || status=$?
-pid=
-[ "$status" = 0 ] || cat "$dir/log"
-check "$status" "the relay ends with status 0 on SIGTERM"
-echo "# pass $pass"
-echo "# fail $fail"
-[ "$fail" = 0 ]
+check "the relay ends with status 0 on SIGTERM" stop_relay
+finish

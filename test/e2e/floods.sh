@@ -22,34 +22,16 @@ secret=a-secret-of-the-floods
 allocations=200 # MAX_ALLOCATIONS
 clients=20
 seconds=5 # of each flood
-tests=0
-failed=0
-pid=
 crowd_pid=
 pair_pid=
+. "$(dirname "$0")/../support/script.sh"
 tls_data=$(cd "$(dirname "$0")/../data/tls" && pwd) || exit 1
-dir=$(mktemp -d "${TMPDIR:-/tmp}/lumamesh-floods-XXXXXX")
 
-clean_up() {
-    [ -n "$crowd_pid" ] && kill -9 "$crowd_pid" 2>/dev/null
-    [ -n "$pair_pid" ] && kill -9 "$pair_pid" 2>/dev/null
-    [ -n "$pid" ] && kill -9 "$pid" 2>/dev/null
-    rm -rf "$dir"
-}
-trap clean_up EXIT
-trap 'exit 1' INT TERM HUP
-
-check() { # check DESCRIPTION COMMAND...
-    tests=$((tests + 1))
-    description="$kind: $1"
-    shift
-    if "$@"; then echo "ok $tests - $description"; else
-        failed=$((failed + 1))
-        echo "not ok $tests - $description"
-        echo "# $*"
-        cat "$dir/flood" "$dir/crowd" "$dir/pair" "$dir/statsz" 2>/dev/null | sed 's/^/# /'
-        tail -n 20 "$dir/log" | sed 's/^/# /'
-    fi
+# explain COMMAND...: the condition, and everything that was printed.
+explain() {
+    echo "$*"
+    cat "$dir/flood" "$dir/crowd" "$dir/pair" "$dir/statsz" 2>/dev/null
+    tail -n 20 "$dir/log"
 }
 
 # --- reading what they print ---
@@ -92,25 +74,16 @@ first() {
     if chrt -f 1 true 2>/dev/null; then exec chrt -f "$priority" "$@"; else exec "$@"; fi
 }
 
-start_relay() { # start_relay MAX_SESSIONS
+with_port() {
+    export HEALTH_LISTEN=127.0.0.1:$((UDP_PORT + 2)) TCP_PORT=same TLS_PORT=$((UDP_PORT + 1))
+    "$relay" --print-blob >"$dir/blob" && "$relay" --check-config >"$dir/bounds"
+}
+
+begin_relay() { # begin_relay MAX_SESSIONS
     export STATE_DIR="$dir" PUBLIC_IP=127.0.0.1 MAX_SESSIONS="$1" MAX_ALLOCATIONS=$allocations TURN_SECRET=$secret
     export TURN_REALM=the-longest-realm.turn.example.x TURN="${turn:-closed}" TURN_ALLOW_PEERS=127.0.0.0/8 TURN_PORTS=40000-41999
     export TLS_CERT="$tls_data/p256.pem" TLS_KEY="$tls_data/p256.key"
-    for try in 1 2 3 4 5; do
-        port=$((20000 + ($$ * 13 + tests * 7 + try * 139) % 12000))
-        export UDP_PORT=$port HEALTH_LISTEN=127.0.0.1:$((port + 2)) TCP_PORT=same TLS_PORT=$((port + 1))
-        "$relay" --print-blob >"$dir/blob" && "$relay" --check-config >"$dir/bounds" || return 1
-        first 2 "$relay" >"$dir/out" 2>"$dir/log" &
-        pid=$!
-        for _ in $(seq 200); do
-            grep -q 'relay is up' "$dir/log" && return 0
-            kill -0 "$pid" 2>/dev/null || break
-            sleep 0.05
-        done
-        kill -9 "$pid" 2>/dev/null
-        pid=
-    done
-    return 1
+    start_relay first 2 "$relay"
 }
 
 crowd_is_there() {
@@ -137,13 +110,6 @@ pair_is_there() {
     return 1
 }
 
-stop_relay() {
-    kill -TERM "$pid" && wait "$pid"
-    status=$?
-    pid=
-    return $status
-}
-
 # waited PID: ms that a process would have run and had no CPU.
 waited() { awk '{ printf "%d", $2 / 1000000 }' "/proc/$1/schedstat" 2>/dev/null || echo 0; }
 
@@ -151,7 +117,7 @@ waited() { awk '{ printf "%d", $2 / 1000000 }' "/proc/$1/schedstat" 2>/dev/null 
 measure() {
     rm -f "$dir/flood" "$dir/crowd" "$dir/pair" "$dir/statsz"
     started=no met=no talked=no flooded=no held=no ended=no peak=999999999 delay=0
-    start_relay "$1" || return
+    begin_relay "$1" || return
     started=yes
     first 2 "$crowd" "$(cat "$dir/blob")" --clients $clients --rounds 1 --ping 20 --signal 20 --seconds $((seconds + 1)) \
         >"$dir/crowd" 2>&1 &
@@ -194,7 +160,7 @@ few_long_turns() {
 # run_flood KIND MAX_SESSIONS [OPTION...], the options are the flood's; false if this kind is not asked for. On a machine that is busy with other work as well, answers are late whatever the relay does: when
 # they are, and relay and crowd had to wait for a CPU for over a tenth of the time, it is done again, twice at the most.
 run_flood() {
-    kind=$1
+    kind=$1 subject=$1
     max_sessions=$2
     shift 2
     options=$*
@@ -356,7 +322,4 @@ if run_flood tls 40; then
         $(($(number flood connected) - $(number flood closed) - $(number flood flights))) $((places + 64))
 fi
 
-echo "1..$tests"
-echo "# pass $((tests - failed))"
-echo "# fail $failed"
-[ "$failed" = 0 ]
+finish

@@ -10,73 +10,20 @@ relay=$1
 crowd=$2
 manager=$3
 pair=$4
-tests=0
-failed=0
-pid=      # the relay
 guests=   # a crowd that stays
-listener= # a service manager
 talkers=  # two TURN clients that stay
-dir=$(mktemp -d "${TMPDIR:-/tmp}/lumamesh-lifecycle-XXXXXX")
+. "$(dirname "$0")/../support/script.sh"
 
-clean_up() {
-    [ -n "$pid" ] && kill -9 "$pid" 2>/dev/null
-    [ -n "$guests" ] && kill -9 "$guests" 2>/dev/null
-    [ -n "$talkers" ] && kill -9 "$talkers" 2>/dev/null
-    [ -n "$listener" ] && kill -9 "$listener" 2>/dev/null
-    rm -rf "$dir"
-}
-trap clean_up EXIT
-trap 'exit 1' INT TERM HUP
-
-# check DESCRIPTION COMMAND…: the command's status decides.
-check() {
-    description=$1
-    shift
-    tests=$((tests + 1))
-    if "$@"; then
-        echo "ok $tests - $description"
-    else
-        failed=$((failed + 1))
-        echo "not ok $tests - $description"
-        tail -n 20 "$dir/log" | tr -d '\000' | sed 's/^/# /'
-    fi
+# Without the settings of whoever runs this; it becomes the relay, which is signalled.
+run_relay() {
+    exec env -i PATH="$PATH" ${LSAN_OPTIONS:+LSAN_OPTIONS="$LSAN_OPTIONS"} STATE_DIR="$dir" LOG_LEVEL=debug \
+        UDP_PORT="$UDP_PORT" "$@" "$relay"
 }
 
-# within SECONDS COMMAND…: until it is true.
-within() {
-    tries=$(($1 * 20))
-    shift
-    while [ $tries -gt 0 ]; do
-        "$@" 2>/dev/null && return 0
-        sleep 0.05
-        tries=$((tries - 1))
-    done
-    return 1
-}
-
-logged() {
-    grep -qF -e "$1" "$dir/log"
-}
-
-gone() {
-    ! kill -0 "$1" 2>/dev/null
-}
-
-# Starts a relay with further VARIABLE=VALUEs, on a port that is free.
+# Starts a relay with further VARIABLE=VALUEs.
 start() {
-    for try in 1 2 3 4 5; do
-        port=$((20000 + ($$ * 11 + try * 137) % 20000))
-        : >"$dir/log"
-        env -i PATH="$PATH" ${LSAN_OPTIONS:+LSAN_OPTIONS="$LSAN_OPTIONS"} STATE_DIR="$dir" LOG_LEVEL=debug \
-            UDP_PORT=$port "$@" "$relay" >"$dir/out" 2>"$dir/log" &
-        pid=$!
-        within 10 eval 'logged "relay is up" || gone $pid'
-        if logged 'relay is up'; then
-            blob=$(env -i STATE_DIR="$dir" UDP_PORT=$port "$@" "$relay" --print-blob 2>/dev/null)
-            return 0
-        fi
-    done
-    return 1
+    start_relay run_relay "$@" || return 1
+    blob=$(env -i STATE_DIR="$dir" UDP_PORT="$UDP_PORT" "$@" "$relay" --print-blob 2>/dev/null)
 }
 
 # Five clients that stay for a minute.
@@ -167,7 +114,7 @@ LOG_FORMAT=json" >"$dir/relay.env"
 check 'SIGHUP reads the file again' hup '"msg":"SIGHUP: settings, certificate and secrets are read again"'
 check '... what the environment says goes before it' eval '! logged STATE_DIR'
 check '... who knows the old password alone stays outside' eval '! newcomers'
-blob=$(env -i STATE_DIR="$dir" UDP_PORT=$port CONFIG="$dir/relay.env" "$relay" --print-blob)
+blob=$(env -i STATE_DIR="$dir" UDP_PORT=$UDP_PORT CONFIG="$dir/relay.env" "$relay" --print-blob)
 check '... who knows the new one comes in' newcomers
 
 mkdir "$dir/other"
@@ -179,7 +126,7 @@ sleep 0.2
 check '... and LOG_LEVEL is in force' eval '! logged "read again"'
 check 'there is another certificate' test "$(cksum <"$dir/server.crt")" != "$before"
 check '... which who knows the old one does not accept' eval '! newcomers'
-blob=$(env -i STATE_DIR="$dir" UDP_PORT=$port CONFIG="$dir/relay.env" "$relay" --print-blob)
+blob=$(env -i STATE_DIR="$dir" UDP_PORT=$UDP_PORT CONFIG="$dir/relay.env" "$relay" --print-blob)
 check '... and who knows the new one does' newcomers
 check '... while the five are there still' kill -0 "$guests"
 send_home
@@ -295,15 +242,15 @@ heard() {
 echo >"$dir/relay.env" MAX_SESSIONS=9
 check 'it starts under a manager' start CONFIG="$dir/relay.env" NOTIFY_SOCKET="$dir/notify" WATCHDOG_USEC=400000
 check '... tells it that it is ready' within 2 heard '^READY=1$'
-check '... and of its port' heard "^STATUS=on UDP port $port; up$"
+check '... and of its port' heard "^STATUS=on UDP port $UDP_PORT; up$"
 check '... and feeds the watchdog' within 2 heard '^WATCHDOG=1$'
 kill -HUP "$pid"
 check 'a reload begins' within 2 heard '^RELOADING=1$'
 check '... with its time' within 2 heard '^MONOTONIC_USEC=[0-9]+$'
-check '... and ends' within 2 heard "^STATUS=on UDP port $port; read again$"
+check '... and ends' within 2 heard "^STATUS=on UDP port $UDP_PORT; read again$"
 echo >"$dir/relay.env" MAX_SESSIONS=many
 kill -HUP "$pid"
-check 'a reload that fails ends, too' within 2 heard "^STATUS=on UDP port $port; $dir/relay.env:1: MAX_SESSIONS: 'many'"
+check 'a reload that fails ends, too' within 2 heard "^STATUS=on UDP port $UDP_PORT; $dir/relay.env:1: MAX_SESSIONS: 'many'"
 check 'READY came each time' test "$(grep -c '^READY=1$' "$dir/heard")" -eq 3
 kill -USR1 "$pid"
 check 'draining is a status' within 2 heard '^STATUS=draining'
@@ -311,5 +258,4 @@ kill -TERM "$pid"
 check 'it ends' ends_well 2
 check '... and has said so before' heard '^STOPPING=1$'
 
-echo "1..$tests"
-[ "$failed" = 0 ]
+finish
