@@ -7,37 +7,9 @@
 #include <string.h>
 
 #include "common/error.h"
-#include "test/support/world.h"
+#include "test/support/one_session.h"
 #include "webrtc/ice_lite.h"
 #include "webrtc/stun.h"
-
-typedef struct record {
-    lm_session_id session;
-    unsigned opened, messages, closed;
-    lm_close_reason reason;
-    unsigned client_messages;
-} record;
-
-static void on_event(void *user, test_world *w, const lm_webrtc_output *event)
-{
-    record *r = user;
-    (void)w;
-    if (event->kind == LM_WEBRTC_OPEN) {
-        r->session = event->session;
-        r->opened++;
-    } else if (event->kind == LM_WEBRTC_MESSAGE) {
-        r->messages++;
-    } else if (event->kind == LM_WEBRTC_CLOSED) {
-        r->closed++;
-        r->reason = event->closed;
-    }
-}
-
-static void on_client_message(void *user, test_client *client, const char *data, size_t len)
-{
-    (void)client, (void)data, (void)len;
-    ((record *)user)->client_messages++;
-}
 
 static lm_addr address(const char *text, lm_transport transport)
 {
@@ -47,36 +19,17 @@ static lm_addr address(const char *text, lm_transport transport)
     return addr;
 }
 
-static test_world *open_one(record *r, test_world_config config, test_client_config client, test_client **c)
+static test_world *open_one(one_session *r, test_world_config config, test_client_config client,
+                            test_client **c)
 {
-    memset(r, 0, sizeof *r);
-    config.event = on_event;
-    config.user = r;
-    client.message = on_client_message;
-    client.user = r;
     if (client.local.family == LM_AF_NONE)
         client.local = address("10.0.0.1:1000", LM_TCP);
-    test_world *w = test_world_create(&config);
-    *c = test_world_add_client(w, &client);
-    assert_true(test_world_await(w, *c, TEST_CLIENT_OPEN, 5000));
-    return w;
+    return one_session_open(r, config, client, c);
 }
 
-static bool sends_to(test_world *w, const record *r, const lm_addr *expected)
-{
-    lm_addr remote;
-    assert_int_equal(lm_webrtc_remote(test_world_stack(w), r->session, &remote), LM_OK);
-    return lm_addr_equal(expected, &remote);
-}
-
-static int say(test_world *w, const record *r)
+static int say(test_world *w, const one_session *r)
 {
     return lm_webrtc_send(test_world_stack(w), test_world_now(w), r->session, "x", 1);
-}
-
-static const lm_webrtc_stats *stats(test_world *w)
-{
-    return lm_webrtc_get_stats(test_world_stack(w));
 }
 
 static bool has_path(test_world *w, const lm_addr *remote)
@@ -87,13 +40,13 @@ static bool has_path(test_world *w, const lm_addr *remote)
 
 static void a_session_opens_over_a_stream(void **state)
 {
-    record r;
+    one_session r;
     test_client *c;
     test_world *w = open_one(&r, (test_world_config){.seed = 1, .delay = 5, .loss = 500}, /* of datagrams */
                              (test_client_config){.large_hello = true}, &c);
     lm_addr tcp = address("10.0.0.1:1000", LM_TCP), udp = address("10.0.0.1:1000", LM_UDP), mapped;
     (void)state;
-    assert_true(sends_to(w, &r, &tcp));
+    assert_true(one_session_sends_to(w, &r, &tcp));
     assert_true(has_path(w, &tcp));
     assert_false(has_path(w, &udp));
     mapped = test_client_mapped(c);
@@ -112,17 +65,17 @@ static void a_session_opens_over_a_stream(void **state)
 /* The same address and port, once by UDP and once by TCP, are two paths. */
 static void transports_are_kept_apart(void **state)
 {
-    record r;
+    one_session r;
     test_client *a, *b;
     test_world *w = open_one(&r, (test_world_config){.seed = 2, .delay = 1}, (test_client_config){0}, &a);
     lm_addr tcp = address("10.0.0.1:1000", LM_TCP), udp = address("10.0.0.1:1000", LM_UDP);
-    record other = {0};
+    one_session other = {0};
     (void)state;
     b = test_world_add_client(
-        w, &(test_client_config){.local = udp, .message = on_client_message, .user = &other});
+        w, &(test_client_config){.local = udp, .message = one_session_heard, .user = &other});
     assert_true(test_world_await(w, b, TEST_CLIENT_OPEN, 5000));
     assert_int_equal(r.opened, 2);
-    assert_true(sends_to(w, &r, &udp)); /* the session that opened last */
+    assert_true(one_session_sends_to(w, &r, &udp)); /* the session that opened last */
     assert_int_equal(say(w, &r), LM_OK);
     test_world_run(w, NULL, NULL, 100);
     assert_int_equal(other.client_messages, 1);
@@ -136,7 +89,7 @@ static void transports_are_kept_apart(void **state)
 /* A session falls back to its other path when the stream ends, at once. */
 static void a_session_with_another_path_goes_on_there(void **state)
 {
-    record r;
+    one_session r;
     test_client *c;
     test_world *w = open_one(&r, (test_world_config){.seed = 3, .delay = 1}, (test_client_config){0}, &c);
     lm_addr tcp = address("10.0.0.1:1000", LM_TCP), udp = address("10.0.0.1:2000", LM_UDP);
@@ -145,10 +98,10 @@ static void a_session_with_another_path_goes_on_there(void **state)
     test_world_run(w, NULL, NULL, 100);
     test_client_move(c, &tcp);
     test_world_run(w, NULL, NULL, 100);
-    assert_true(sends_to(w, &r, &tcp));
+    assert_true(one_session_sends_to(w, &r, &tcp));
     test_client_move(c, &udp);
     test_world_end_stream(w, &tcp);
-    assert_true(sends_to(w, &r, &udp));
+    assert_true(one_session_sends_to(w, &r, &udp));
     assert_int_equal(say(w, &r), LM_OK);
     test_world_run(w, NULL, NULL, 5);
     assert_int_equal(r.client_messages, 1);
@@ -160,7 +113,7 @@ static void a_session_with_another_path_goes_on_there(void **state)
 /* Without another path it is silent, takes messages, and delivers them once its client is back. */
 static void a_client_may_come_back_by_another_stream(void **state)
 {
-    record r;
+    one_session r;
     test_client *c;
     test_world *w = open_one(&r, (test_world_config){.seed = 4, .delay = 1}, (test_client_config){0}, &c);
     lm_addr first = address("10.0.0.1:1000", LM_TCP), second = address("10.0.0.1:1001", LM_TCP), nowhere;
@@ -171,16 +124,16 @@ static void a_client_may_come_back_by_another_stream(void **state)
         assert_int_equal(say(w, &r), LM_OK);
     test_client_move(c, &second);
     test_world_run(w, NULL, NULL, 12000);
-    assert_true(sends_to(w, &r, &second));
+    assert_true(one_session_sends_to(w, &r, &second));
     assert_int_equal(r.client_messages, 20);
     assert_int_equal(r.closed, 0);
-    assert_int_equal(stats(w)->sessions_created, 1);
+    assert_int_equal(one_session_stats(w)->sessions_created, 1);
     test_world_destroy(w);
 }
 
 static void a_silent_session_ends_with_its_consent(void **state)
 {
-    record r;
+    one_session r;
     test_client *c;
     test_world *w = open_one(&r, (test_world_config){.seed = 5, .delay = 1}, (test_client_config){0}, &c);
     lm_addr tcp = address("10.0.0.1:1000", LM_TCP);
@@ -215,7 +168,7 @@ static void a_stream_may_end_at_any_time(void **state)
 /* TCP's handshake has shown the address to be right: no cookie, and an answer longer than its request. */
 static void no_cookie_is_asked_of_a_stream(void **state)
 {
-    record r;
+    one_session r;
     test_client *c;
     test_world *w = open_one(&r, (test_world_config){.seed = 7, .delay = 1, .cookies = true},
                              (test_client_config){0}, &c);
@@ -224,8 +177,8 @@ static void no_cookie_is_asked_of_a_stream(void **state)
     lm_stun_builder b;
     size_t len;
     (void)state;
-    assert_int_equal(stats(w)->drops.dtls_cookie, 0);
-    assert_int_equal(stats(w)->drops.unproven, 0);
+    assert_int_equal(one_session_stats(w)->drops.dtls_cookie, 0);
+    assert_int_equal(one_session_stats(w)->drops.unproven, 0);
     lm_stun_begin(&b, bare, sizeof bare, LM_STUN_BINDING, LM_STUN_REQUEST, (const uint8_t *)"transaction");
     int bare_len = lm_stun_finish(&b);
     test_world_inject(w, &udp, bare, (size_t)bare_len);

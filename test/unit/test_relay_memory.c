@@ -15,57 +15,16 @@
 #include "common/error.h"
 #include "test/support/node.h"
 #include "test/support/relay_expect.h"
+#include "test/support/scarce_memory.h"
 #include "test/support/seeded.h"
 
 #define ROOM "1111111111111111111111111111111111111111111111111111111111111111"
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-char *__wrap_strdup(const char *text);
-
-static bool armed;      /* only what the relay does counts, not what the test does */
-static size_t counted;  /* allocations while armed */
-static size_t fail_at;  /* the allocation that fails, from 1; 0: none */
-static bool fail_after; /* and all after it */
-
-static bool refused(void)
-{
-    if (!armed)
-        return false;
-    counted++;
-    return fail_at != 0 && (counted == fail_at || (fail_after && counted > fail_at));
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return refused() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return refused() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return refused() ? NULL : __real_realloc(old, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return refused() ? NULL : __real_strdup(text);
-}
-
 static void drain(relay_world *world)
 {
-    armed = true;
+    memory.armed = true;
     relay_world_drain(world);
-    armed = false;
+    memory.armed = false;
     expect_sound(world);
 }
 
@@ -100,20 +59,20 @@ static void live(relay_world *world)
     say(world, sessions[0], "{\"action\":\"join\",\"room\":\"" ROOM "\"}");
     memory_stack_end(world->stack, sessions[2], LM_CLOSE_REMOTE);
     drain(world);
-    armed = true;
+    memory.armed = true;
     relay_world_advance(world, 20000);
     lm_relay_drain(world->relay, world->now);
     lm_relay_shut_down(world->relay, world->now);
-    armed = false;
+    memory.armed = false;
     drain(world);
     assert_int_equal(lm_relay_get_stats(world->relay)->rooms, 0);
     assert_int_equal(lm_relay_get_stats(world->relay)->sessions, 0);
 }
 
-static void run(void)
+static void run(unsigned long first, unsigned long length)
 {
     relay_world world;
-    counted = 0;
+    scarce_memory_plan(first, length);
     assert_int_equal(relay_world_create(&world, NULL, 1), LM_OK);
     live(&world);
     relay_world_destroy(&world);
@@ -121,21 +80,18 @@ static void run(void)
 
 static void survives_without_memory(void **state)
 {
-    cJSON_Hooks hooks = {.malloc_fn = __wrap_malloc, .free_fn = free};
+    cJSON_Hooks hooks = {.malloc_fn = malloc, .free_fn = free};
     (void)state;
     cJSON_InitHooks(&hooks);
-    fail_at = 0;
-    run();
-    size_t total = counted;
+    run(0, 1);
+    unsigned long total = memory.count;
     assert_true(total > 100);
-    for (int after = 0; after < 2; after++) {
-        fail_after = after != 0;
-        for (fail_at = 1; fail_at <= total; fail_at++)
-            run();
+    for (unsigned long first = 1; first <= total; first++) {
+        run(first, 1);
+        run(first, total); /* and all after it */
     }
-    fail_at = 0;
-    run();
-    assert_int_equal(counted, total); /* nothing of it stayed behind */
+    run(0, 1);
+    assert_int_equal(memory.count, total); /* nothing of it stayed behind */
     cJSON_InitHooks(NULL);
 }
 
@@ -149,12 +105,11 @@ static void creation_fails_cleanly(void **state)
     lm_relay_limits_default(&config.limits);
     config.random = seeded_random(&random);
     lm_webrtc *stack = memory_stack_create();
-    fail_at = 1;
-    counted = 0;
-    armed = true;
+    scarce_memory_plan(1, 1);
+    memory.armed = true;
     assert_int_equal(lm_relay_create(&relay, &config, stack), LM_ENOMEM);
-    armed = false;
-    fail_at = 0;
+    memory.armed = false;
+    scarce_memory_relent();
     assert_null(relay);
 }
 

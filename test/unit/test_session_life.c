@@ -7,63 +7,17 @@
 #include <string.h>
 
 #include "common/error.h"
-#include "test/support/world.h"
+#include "test/support/one_session.h"
 #include "webrtc/ice_lite.h"
 #include "webrtc/path.h"
 #include "webrtc/stun.h"
 
-typedef struct record {
-    lm_session_id session;
-    unsigned messages, closed;
-    lm_close_reason reason;
-    unsigned client_messages;
-} record;
-
-static void on_event(void *user, test_world *w, const lm_webrtc_output *event)
-{
-    record *r = user;
-    (void)w;
-    if (event->kind == LM_WEBRTC_OPEN) {
-        r->session = event->session;
-    } else if (event->kind == LM_WEBRTC_MESSAGE) {
-        r->messages++;
-    } else if (event->kind == LM_WEBRTC_CLOSED) {
-        r->closed++;
-        r->reason = event->closed;
-    }
-}
-
-static void on_client_message(void *user, test_client *client, const char *data, size_t len)
-{
-    (void)client, (void)data, (void)len;
-    ((record *)user)->client_messages++;
-}
-
-static test_world *open_one(record *r, test_world_config config, test_client_config client, test_client **c)
-{
-    memset(r, 0, sizeof *r);
-    config.event = on_event;
-    config.user = r;
-    client.message = on_client_message;
-    client.user = r;
-    test_world *w = test_world_create(&config);
-    *c = test_world_add_client(w, &client);
-    assert_true(test_world_await(w, *c, TEST_CLIENT_OPEN, 5000));
-    return w;
-}
-
-static const lm_webrtc_stats *stats(test_world *w)
-{
-    return lm_webrtc_get_stats(test_world_stack(w));
-}
-
 /* Where the relay sends, against an address in text. */
-static bool sends_to(test_world *w, const record *r, const char *text)
+static bool sends_to(test_world *w, const one_session *r, const char *text)
 {
-    lm_addr expected, remote;
+    lm_addr expected;
     assert_int_equal(lm_addr_parse(&expected, text), LM_OK);
-    assert_int_equal(lm_webrtc_remote(test_world_stack(w), r->session, &remote), LM_OK);
-    return lm_addr_equal(&expected, &remote);
+    return one_session_sends_to(w, r, &expected);
 }
 
 static void move(test_client *c, const char *text)
@@ -75,10 +29,10 @@ static void move(test_client *c, const char *text)
 
 static void a_session_that_checks_outlives_its_ttl(void **state)
 {
-    record r;
+    one_session r;
     test_client *c;
-    test_world *w = open_one(&r, (test_world_config){.seed = 1, .delay = 1, .session_ttl = 5000},
-                             (test_client_config){0}, &c);
+    test_world *w = one_session_open(&r, (test_world_config){.seed = 1, .delay = 1, .session_ttl = 5000},
+                                     (test_client_config){0}, &c);
     (void)state;
     test_world_run(w, NULL, NULL, 60000);
     assert_int_equal(r.closed, 0);
@@ -87,10 +41,10 @@ static void a_session_that_checks_outlives_its_ttl(void **state)
 
 static void a_session_that_talks_outlives_its_ttl(void **state)
 {
-    record r;
+    one_session r;
     test_client *c;
-    test_world *w = open_one(&r, (test_world_config){.seed = 2, .delay = 1, .session_ttl = 2000},
-                             (test_client_config){0}, &c);
+    test_world *w = one_session_open(&r, (test_world_config){.seed = 2, .delay = 1, .session_ttl = 2000},
+                                     (test_client_config){0}, &c);
     (void)state;
     for (unsigned i = 1; i <= 10; i++) { /* checks alone, every 2.5 s, would be too few */
         assert_true(test_client_send(c, test_world_now(w), "x", 1));
@@ -106,10 +60,10 @@ static void a_session_that_talks_outlives_its_ttl(void **state)
 
 static void silence_ends_a_session_after_its_ttl(void **state)
 {
-    record r;
+    one_session r;
     test_client *c;
-    test_world *w = open_one(&r, (test_world_config){.seed = 3, .delay = 1, .session_ttl = 10000},
-                             (test_client_config){0}, &c);
+    test_world *w = one_session_open(&r, (test_world_config){.seed = 3, .delay = 1, .session_ttl = 10000},
+                                     (test_client_config){0}, &c);
     (void)state;
     test_client_fall_silent(c);
     test_world_run(w, NULL, NULL, 7400);
@@ -121,10 +75,10 @@ static void silence_ends_a_session_after_its_ttl(void **state)
 
 static void consent_ends_a_session_before_a_longer_ttl(void **state)
 {
-    record r;
+    one_session r;
     test_client *c;
-    test_world *w = open_one(&r, (test_world_config){.seed = 4, .delay = 1, .session_ttl = 3600000},
-                             (test_client_config){0}, &c);
+    test_world *w = one_session_open(&r, (test_world_config){.seed = 4, .delay = 1, .session_ttl = 3600000},
+                                     (test_client_config){0}, &c);
     (void)state;
     test_client_fall_silent(c);
     test_world_run(w, NULL, NULL, LM_ICE_CONSENT_TIMEOUT - 3000);
@@ -138,10 +92,10 @@ static void consent_ends_a_session_before_a_longer_ttl(void **state)
 /* Firefox nominates in its first check and never again. */
 static void a_client_that_moves_without_nominating_keeps_its_session(void **state)
 {
-    record r;
+    one_session r;
     test_client *c;
-    test_world *w = open_one(&r, (test_world_config){.seed = 5, .delay = 1},
-                             (test_client_config){.nominate_once = true}, &c);
+    test_world *w = one_session_open(&r, (test_world_config){.seed = 5, .delay = 1},
+                                     (test_client_config){.nominate_once = true}, &c);
     (void)state;
     test_world_run(w, NULL, NULL, 20000);
     assert_true(sends_to(w, &r, "10.0.0.1:1000"));
@@ -156,17 +110,17 @@ static void a_client_that_moves_without_nominating_keeps_its_session(void **stat
     test_world_run(w, NULL, NULL, 60000);
     assert_int_equal(test_client_get_state(c), TEST_CLIENT_OPEN);
     assert_int_equal(r.closed, 0);
-    assert_int_equal(stats(w)->sessions_created, 1);
+    assert_int_equal(one_session_stats(w)->sessions_created, 1);
     test_world_destroy(w);
 }
 
 /* What was sent to the old address meanwhile is not lost: SCTP sends it again. */
 static void messages_sent_during_a_move_arrive(void **state)
 {
-    record r;
+    one_session r;
     test_client *c;
-    test_world *w = open_one(&r, (test_world_config){.seed = 6, .delay = 1},
-                             (test_client_config){.nominate_once = true}, &c);
+    test_world *w = one_session_open(&r, (test_world_config){.seed = 6, .delay = 1},
+                                     (test_client_config){.nominate_once = true}, &c);
     (void)state;
     move(c, "172.16.0.9:4242");
     for (int i = 0; i < 10; i++) {
@@ -181,9 +135,10 @@ static void messages_sent_during_a_move_arrive(void **state)
 /* Six retransmissions in a row are lost: usrsctp's own limit for a path is five. */
 static void a_session_sends_on_after_a_long_outage(void **state)
 {
-    record r;
+    one_session r;
     test_client *c;
-    test_world *w = open_one(&r, (test_world_config){.seed = 9, .delay = 1}, (test_client_config){0}, &c);
+    test_world *w =
+        one_session_open(&r, (test_world_config){.seed = 9, .delay = 1}, (test_client_config){0}, &c);
     (void)state;
     test_client_fall_deaf(c);
     for (int i = 0; i < 25; i++) {
@@ -203,9 +158,10 @@ static void a_session_sends_on_after_a_long_outage(void **state)
 /* The new address counts only after a check with good integrity, whatever else comes from there. */
 static void only_a_good_check_moves_a_session(void **state)
 {
-    record r;
+    one_session r;
     test_client *c;
-    test_world *w = open_one(&r, (test_world_config){.seed = 7, .delay = 1}, (test_client_config){0}, &c);
+    test_world *w =
+        one_session_open(&r, (test_world_config){.seed = 7, .delay = 1}, (test_client_config){0}, &c);
     lm_addr thief;
     lm_stun_builder b;
     uint8_t forged[256];
@@ -233,10 +189,10 @@ static void only_a_good_check_moves_a_session(void **state)
 /* One that has two ways and nominates one of them stays there, though it checks the other as well. */
 static void a_second_path_does_not_draw_a_session_away(void **state)
 {
-    record r;
+    one_session r;
     test_client *c;
-    test_world *w = open_one(&r, (test_world_config){.seed = 8, .delay = 1},
-                             (test_client_config){.nominate_once = true}, &c);
+    test_world *w = one_session_open(&r, (test_world_config){.seed = 8, .delay = 1},
+                                     (test_client_config){.nominate_once = true}, &c);
     (void)state;
     for (int i = 0; i < 20; i++) {
         move(c, "172.16.0.9:4242");

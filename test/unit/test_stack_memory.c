@@ -11,15 +11,10 @@
 #include <string.h>
 
 #include "common/error.h"
+#include "test/support/scarce_memory.h"
 #include "test/support/world.h"
 
-/* The linker puts these between the stack and the C library: test/unit/CMakeLists.txt. */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
+/* The linker puts these before the stack's: test/unit/CMakeLists.txt. */
 int __real_lm_webrtc_input(lm_webrtc *stack, lm_ms now, const lm_dgram *in);
 int __wrap_lm_webrtc_input(lm_webrtc *stack, lm_ms now, const lm_dgram *in);
 void __real_lm_webrtc_timeout(lm_webrtc *stack, lm_ms now);
@@ -27,51 +22,27 @@ void __wrap_lm_webrtc_timeout(lm_webrtc *stack, lm_ms now);
 int __real_lm_webrtc_send(lm_webrtc *stack, lm_ms now, lm_session_id session, const char *text, size_t len);
 int __wrap_lm_webrtc_send(lm_webrtc *stack, lm_ms now, lm_session_id session, const char *text, size_t len);
 
-static bool in_stack;       /* only the stack's allocations count */
-static unsigned long count; /* of them */
-static unsigned long first_failure, last_failure;
-
-static bool fails(void)
-{
-    return in_stack && ++count >= first_failure && count <= last_failure;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return fails() ? NULL : __real_realloc(old, size);
-}
-
 int __wrap_lm_webrtc_input(lm_webrtc *stack, lm_ms now, const lm_dgram *in)
 {
-    in_stack = true;
+    memory.armed = true;
     int result = __real_lm_webrtc_input(stack, now, in);
-    in_stack = false;
+    memory.armed = false;
     assert_true(result == LM_OK || result == LM_ENOMEM);
     return LM_OK; /* the world insists */
 }
 
 void __wrap_lm_webrtc_timeout(lm_webrtc *stack, lm_ms now)
 {
-    in_stack = true;
+    memory.armed = true;
     __real_lm_webrtc_timeout(stack, now);
-    in_stack = false;
+    memory.armed = false;
 }
 
 int __wrap_lm_webrtc_send(lm_webrtc *stack, lm_ms now, lm_session_id session, const char *text, size_t len)
 {
-    in_stack = true;
+    memory.armed = true;
     int result = __real_lm_webrtc_send(stack, now, session, text, len);
-    in_stack = false;
+    memory.armed = false;
     return result;
 }
 
@@ -108,13 +79,11 @@ static void check(unsigned long failure, unsigned long length)
 {
     test_world *w = test_world_create(&(test_world_config){
         .seed = 30, .delay = 1, .session_rate = 100, .session_burst = 100, .event = on_event});
-    first_failure = failure;
-    last_failure = failure + length - 1;
-    count = 0;
+    scarce_memory_plan(failure, length);
     bool came_through = visit(w);
-    if (count < failure) /* no allocation was left to fail */
+    if (memory.count < failure) /* no allocation was left to fail */
         assert_true(came_through);
-    first_failure = last_failure = 0;
+    scarce_memory_relent();
     if (!visit(w))
         fail_msg("allocations %lu to %lu: the next client was not served", failure, failure + length - 1);
     assert_int_equal(lm_webrtc_get_stats(test_world_stack(w))->sessions, 0);
@@ -125,8 +94,8 @@ static void check(unsigned long failure, unsigned long length)
 static unsigned long allocations(void)
 {
     check(1000000, 1);
-    assert_in_range(count, 20, 5000);
-    return count;
+    assert_in_range(memory.count, 20, 5000);
+    return memory.count;
 }
 
 static void each_allocation_may_fail(void **state)

@@ -10,15 +10,10 @@
 #include <stdlib.h>
 
 #include "common/error.h"
+#include "test/support/scarce_memory.h"
 #include "test/support/turn_world.h"
 
-/* The linker puts these between the server and the C library: test/unit/CMakeLists.txt. */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
+/* The linker puts these before the server's: test/unit/CMakeLists.txt. */
 int __real_lm_turn_create(lm_turn **turn, const lm_turn_config *config);
 int __wrap_lm_turn_create(lm_turn **turn, const lm_turn_config *config);
 int __real_lm_turn_relay(lm_turn *turn, lm_ms now, lm_packet *packet);
@@ -26,37 +21,13 @@ int __wrap_lm_turn_relay(lm_turn *turn, lm_ms now, lm_packet *packet);
 void __real_lm_turn_port_opened(lm_turn *turn, lm_ms now, const lm_addr *port, bool opened);
 void __wrap_lm_turn_port_opened(lm_turn *turn, lm_ms now, const lm_addr *port, bool opened);
 
-static bool in_turn;        /* only the server's allocations count */
-static unsigned long count; /* of them */
-static unsigned long first_failure, last_failure;
-
-static bool fails(void)
-{
-    return in_turn && ++count >= first_failure && count <= last_failure;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return fails() ? NULL : __real_realloc(old, size);
-}
-
 int __wrap_lm_turn_create(lm_turn **turn, const lm_turn_config *config)
 {
     int result;
     do { /* the world insists */
-        in_turn = true;
+        memory.armed = true;
         result = __real_lm_turn_create(turn, config);
-        in_turn = false;
+        memory.armed = false;
         assert_true(result == LM_OK || result == LM_ENOMEM);
     } while (result != LM_OK);
     return result;
@@ -64,17 +35,17 @@ int __wrap_lm_turn_create(lm_turn **turn, const lm_turn_config *config)
 
 int __wrap_lm_turn_relay(lm_turn *turn, lm_ms now, lm_packet *packet)
 {
-    in_turn = true;
+    memory.armed = true;
     int result = __real_lm_turn_relay(turn, now, packet);
-    in_turn = false;
+    memory.armed = false;
     return result;
 }
 
 void __wrap_lm_turn_port_opened(lm_turn *turn, lm_ms now, const lm_addr *port, bool opened)
 {
-    in_turn = true;
+    memory.armed = true;
     __real_lm_turn_port_opened(turn, now, port, opened);
-    in_turn = false;
+    memory.armed = false;
 }
 
 static bool say(turn_world *w, const turn_client *c)
@@ -107,14 +78,12 @@ static bool visit(turn_world *w)
 static void check(lm_turn_mode mode, unsigned long failure, unsigned long length)
 {
     turn_world w;
-    first_failure = failure;
-    last_failure = failure + length - 1;
-    count = 0;
+    scarce_memory_plan(failure, length);
     turn_world_start(&w, mode, NULL);
     bool came_through = visit(&w);
-    if (count < failure) /* no allocation was left to fail */
+    if (memory.count < failure) /* no allocation was left to fail */
         assert_true(came_through);
-    first_failure = last_failure = 0;
+    scarce_memory_relent();
     if (!visit(&w))
         fail_msg("mode %d, allocations %lu to %lu: the next were not served", mode, failure,
                  failure + length - 1);
@@ -127,8 +96,8 @@ static void check(lm_turn_mode mode, unsigned long failure, unsigned long length
 static unsigned long allocations(lm_turn_mode mode)
 {
     check(mode, 1000000, 1);
-    assert_in_range(count, 20, 1000);
-    return count;
+    assert_in_range(memory.count, 20, 1000);
+    return memory.count;
 }
 
 static void each_allocation_may_fail(void **state)
