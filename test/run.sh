@@ -6,12 +6,15 @@
 #   sh test/run.sh fuzz SECONDS fuzzes each target with libFuzzer for so long, instead of replaying its seeds
 #   sh test/run.sh soak SECONDS soaks a real relay for about so long, instead of 110 s; so does LM_SOAK_SECONDS=SECONDS
 #
+# Everything: parts in which no time is measured run beside the others, on what CPU those leave.
+#
 # LM_OFFLINE=1 leaves out the installing. LM_SOAK_SEED=N repeats what a soak drew from that seed, which it prints.
 # LM_SCREENSHOTS=DIR keeps screenshots of the demo page.
 set -eu
 cd "$(dirname "$0")/.."
 
 parts_all="unit fuzz soak asan client daemon memory floods e2e turn reach mesh debian13"
+parts_beside="debian13"
 jobs=$(nproc 2>/dev/null || echo 2)
 
 say() { printf '\n== %s\n' "$*"; }
@@ -31,12 +34,14 @@ need() {
     done
     [ -z "$missing" ] && return 0
     say "installing$missing"
+    mkdir -p build
     if [ -z "${apt_updated:-}" ]; then
-        as_root apt-get update -q >/dev/null
+        as_root flock build/apt.lock apt-get update -q >/dev/null
         apt_updated=1
     fi
     # shellcheck disable=SC2086
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing >/dev/null
+    as_root env DEBIAN_FRONTEND=noninteractive flock build/apt.lock apt-get install -q -y --no-install-recommends \
+        $missing >/dev/null
 }
 
 need_build() {
@@ -65,16 +70,23 @@ need_node() {
         fi
     fi
     export PATH
-    [ -d test/node_modules ] && [ test/node_modules -nt test/package-lock.json ] && return 0
-    say "installing the npm packages of test/package-lock.json"
-    (cd test && PUPPETEER_SKIP_DOWNLOAD=1 PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --silent --no-progress)
+    mkdir -p build
+    # shellcheck disable=SC2016
+    flock build/npm.lock sh -euc '
+        cd test
+        [ -z "$(find node_modules -maxdepth 0 -newer package-lock.json 2>/dev/null)" ] || exit 0
+        echo "installing the npm packages of test/package-lock.json"
+        PUPPETEER_SKIP_DOWNLOAD=1 PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --silent --no-progress'
 }
 
+# One at a time of each preset: parts that run beside each other may want the same.
 build() {
     say "building preset $1"
-    cmake --preset "$1" >"build-$1.log" 2>&1 || { cat "build-$1.log"; rm -f "build-$1.log"; return 1; }
-    rm -f "build-$1.log"
-    cmake --build --preset "$1" -j "$jobs" -- --no-print-directory -s
+    mkdir -p build
+    # shellcheck disable=SC2016
+    flock "build/$1.lock" sh -c '
+        cmake --preset "$1" >"build/$1.log" 2>&1 || { cat "build/$1.log"; exit 1; }
+        cmake --build --preset "$1" -j "$2" -- --no-print-directory -s' sh "$1" "$jobs"
 }
 
 # --- counting: every runner's own closing line, added up ---
@@ -241,15 +253,44 @@ for arg in "$@"; do
     *) seconds=$arg ;;
     esac
 done
+
+# run_parts PART...
 times=
-for part in ${parts:-$parts_all}; do
-    began=$(date +%s)
-    "part_$part"
-    times="$times$(printf '\n  %-9s %4d s' "$part" $(($(date +%s) - began)))"
-done
+run_parts() {
+    for part in "$@"; do
+        began=$(date +%s)
+        "part_$part"
+        times="$times$(printf '\n  %-9s %4d s' "$part" $(($(date +%s) - began)))"
+    done
+}
+
+# Everything, in two processes: what runs beside has what CPU the other leaves, so that the times measured there are good.
+run_all() {
+    need_build
+    build dev
+    build release
+    # shellcheck disable=SC2086
+    setsid chrt --idle 0 sh test/run.sh $parts_beside >build/beside.log 2>&1 &
+    beside=$!
+    trap 'kill -- "-$beside" 2>/dev/null' EXIT
+    trap 'exit 1' INT TERM HUP
+    for part in $parts_all; do
+        case " $parts_beside " in *" $part "*) ;; *) run_parts "$part" ;; esac
+    done
+    say "what ran beside: $parts_beside"
+    wait "$beside" || failed_parts="$failed_parts beside"
+    trap - EXIT
+    cat build/beside.log
+    p=$(sed -n 's/^\([0-9]*\) passed, [0-9]* failed$/\1/p' build/beside.log)
+    f=$(sed -n 's/^[0-9]* passed, \([0-9]*\) failed$/\1/p' build/beside.log)
+    passed=$((passed + ${p:-0}))
+    failed=$((failed + ${f:-1})) # no last line: it did not come to its end
+}
+
+# shellcheck disable=SC2086 # words
+if [ -n "$parts" ]; then run_parts $parts; else run_all; fi
 
 printf '\ntimes:%s\n' "$times"
-
 [ -n "$failed_parts" ] && printf '\nfailed:%s\n' "$failed_parts"
 printf '\n%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" = 0 ]
