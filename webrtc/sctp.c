@@ -36,6 +36,15 @@
 #define RTO_MAX 10000
 
 /*
+ * usrsctp takes the time from the first INIT to the INIT ACK, or from the INIT ACK to the COOKIE ECHO, for a
+ * round trip even when the packet was lost and sent again, which Karn's rule forbids (RFC 9260 section 6.3.1,
+ * C5): after 10 s without an answer it has an RTO of 30 s. RTO_MAX bounds its timer, but not the age that
+ * data must have before it sends that again, so what was lost then waited for more than half a minute. An
+ * association therefore begins with RTO_INITIAL at the most. Samples that it takes to forget a minute: 47.
+ */
+#define FORGETTING_MAX 64
+
+/*
  * Retransmissions after which usrsctp takes a path to be unreachable: more than end the association (10).
  * There is but one path here and no heartbeat to find it again, so that an association whose path once was
  * unreachable would never send anything new, though what it repeats arrives.
@@ -67,8 +76,13 @@
 #define CHECKSUM_OFFSET 8
 #define CHUNK_HEADER_LEN 4
 
+/* A HEARTBEAT of usrsctp's, with the common header, fits in this. */
+#define HEARTBEAT_MAX 128
+
 /* Chunk types, RFC 9260 section 3.2. */
 #define CHUNK_INIT 1
+#define CHUNK_HEARTBEAT 4
+#define CHUNK_HEARTBEAT_ACK 5
 #define CHUNK_ABORT 6
 #define CHUNK_SHUTDOWN_COMPLETE 14
 
@@ -96,10 +110,13 @@ static struct {
     struct socket *socket;
     lm_sctp_assoc *assocs; /* by port */
     uint16_t last_port;
-    uint32_t input_tag; /* verification tag of the packet that usrsctp was given last */
-    lm_ms now;          /* latest time seen */
-    lm_ms ticked;       /* when usrsctp's timers ran last */
-    lm_ms active;       /* when the last packet came or went */
+    uint32_t input_tag;        /* verification tag of the packet that usrsctp was given last */
+    lm_ms now;                 /* latest time seen */
+    lm_ms ticked;              /* when usrsctp's timers ran last */
+    lm_ms active;              /* when the last packet came or went */
+    lm_sctp_assoc *forgetting; /* its next HEARTBEAT is kept back, here */
+    uint8_t heartbeat[HEARTBEAT_MAX];
+    size_t heartbeat_len; /* 0: none was */
     uint8_t message[LM_WEBRTC_MESSAGE_MAX + 1];
 } endpoint;
 
@@ -149,6 +166,16 @@ static void seal(uint8_t *packet, size_t len)
     memcpy(packet + CHECKSUM_OFFSET, &crc, sizeof crc);
 }
 
+/* Keeps back a packet of one HEARTBEAT that forget_round_trip() has asked for. */
+static bool keep_heartbeat(const lm_sctp_assoc *assoc, const uint8_t *packet, size_t len)
+{
+    if (endpoint.forgetting != assoc || packet[COMMON_HEADER_LEN] != CHUNK_HEARTBEAT || len > HEARTBEAT_MAX ||
+        (size_t)(COMMON_HEADER_LEN + get_port(packet, COMMON_HEADER_LEN + 2)) != len)
+        return false;
+    memcpy(endpoint.heartbeat, packet, endpoint.heartbeat_len = len);
+    return true;
+}
+
 static int output(void *addr, void *data, size_t len, uint8_t tos, uint8_t set_df)
 {
     uint8_t *packet = data;
@@ -158,7 +185,7 @@ static int output(void *addr, void *data, size_t len, uint8_t tos, uint8_t set_d
     if (len < COMMON_HEADER_LEN + CHUNK_HEADER_LEN)
         return 0;
     lm_sctp_assoc *assoc = find(get_port(packet, DESTINATION_PORT_OFFSET));
-    if (assoc == NULL || assoc->muted)
+    if (assoc == NULL || assoc->muted || keep_heartbeat(assoc, packet, len))
         return 0;
     if (get_word(packet, TAG_OFFSET) != 0)
         assoc->peer_tag = get_word(packet, TAG_OFFSET);
@@ -307,6 +334,50 @@ void lm_sctp_abort(lm_sctp_assoc *assoc)
     assoc->muted = true;
 }
 
+/* The present retransmission timeout in ms, 0 if usrsctp does not say. */
+static uint32_t retransmission_timeout(const lm_sctp_assoc *assoc)
+{
+    struct sctp_paddrinfo info = {.spinfo_assoc_id = assoc->usrsctp_id};
+    const struct sockaddr_conn peer = address(PEERS, assoc->port);
+    socklen_t len = sizeof info;
+    memcpy(&info.spinfo_address, &peer, sizeof peer);
+    return usrsctp_getsockopt(endpoint.socket, IPPROTO_SCTP, SCTP_GET_PEER_ADDR_INFO, &info, &len) == 0
+               ? info.spinfo_rto
+               : 0;
+}
+
+/*
+ * Gives usrsctp a sample of a round trip that took no time: a HEARTBEAT of its own, which never leaves this
+ * file, comes back as its answer. False if there was none.
+ */
+static bool sample_nothing(lm_sctp_assoc *assoc)
+{
+    struct sctp_paddrparams demand = {.spp_assoc_id = assoc->usrsctp_id, .spp_flags = SPP_HB_DEMAND};
+    const struct sockaddr_conn peer = address(PEERS, assoc->port);
+    uint8_t *packet = endpoint.heartbeat;
+    memcpy(&demand.spp_address, &peer, sizeof peer);
+    endpoint.heartbeat_len = 0;
+    endpoint.forgetting = assoc;
+    int result = set_option(endpoint.socket, IPPROTO_SCTP, SCTP_PEER_ADDR_PARAMS, &demand, sizeof demand);
+    endpoint.forgetting = NULL;
+    if (result != 0 || endpoint.heartbeat_len == 0)
+        return false;
+    put_port(packet, SOURCE_PORT_OFFSET, assoc->port);
+    put_port(packet, DESTINATION_PORT_OFFSET, LM_SCTP_PORT);
+    memcpy(packet + TAG_OFFSET, &assoc->tag, sizeof assoc->tag);
+    packet[COMMON_HEADER_LEN] = CHUNK_HEARTBEAT_ACK;
+    usrsctp_conninput(PEERS, packet, endpoint.heartbeat_len, 0);
+    return true;
+}
+
+/* Forgets what the beginning of the association was wrongly taken for: see FORGETTING_MAX. */
+static void forget_round_trip(lm_sctp_assoc *assoc)
+{
+    for (int i = 0; i < FORGETTING_MAX && retransmission_timeout(assoc) > RTO_INITIAL; i++)
+        if (!sample_nothing(assoc))
+            return;
+}
+
 static void on_change(lm_sctp_assoc *assoc, const struct sctp_assoc_change *change)
 {
     switch (change->sac_state) {
@@ -314,6 +385,7 @@ static void on_change(lm_sctp_assoc *assoc, const struct sctp_assoc_change *chan
         assoc->usrsctp_id = change->sac_assoc_id;
         if (assoc->tag == 0) /* the passive side: the cookie that was taken had the right tag */
             assoc->tag = endpoint.input_tag;
+        forget_round_trip(assoc);
         assoc->handler->up(assoc->user);
         break;
     case SCTP_COMM_LOST:
