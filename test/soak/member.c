@@ -65,7 +65,8 @@ static void add_peer(soak_member *m, soak_room *room, const cJSON *peer, bool wa
         fault(m, "a peer has no place", id);
         return;
     }
-    *p = (soak_peer){.here = true, .was_there = was_there, .sent = sent};
+    *p = (soak_peer){
+        .here = true, .was_there = was_there, .sent = sent, .since = *m->now, .sent_at = LM_MS_NEVER};
     strcpy(p->id, id);
 }
 
@@ -135,6 +136,9 @@ static void on_message(void *user, test_client *client, const char *data, size_t
     if (strcmp(action, "welcome") == 0) {
         snprintf(m->id, sizeof m->id, "%s", field(json, "id"));
         m->welcome = true;
+        soak_trail_session *session = soak_trail_latest(&m->trail);
+        session->welcome = *m->now;
+        memcpy(session->id, m->id, sizeof session->id);
     } else if (strcmp(action, "joined") == 0) {
         on_joined(m, room, json);
     } else if (strcmp(action, "peer-joined") == 0) {
@@ -155,6 +159,12 @@ static void on_message(void *user, test_client *client, const char *data, size_t
 
 /* --- what it does --- */
 
+static void on_packet(void *user, bool sent, const uint8_t *data, size_t len)
+{
+    soak_member *m = user;
+    soak_trail_packet_add(&m->trail, *m->now, sent, data, len);
+}
+
 void soak_member_come(soak_member *m, const test_client_config *given)
 {
     test_client_config config = *given;
@@ -164,13 +174,17 @@ void soak_member_come(soak_member *m, const test_client_config *given)
     config.ufrag = m->ufrag;
     config.local = m->address;
     config.message = on_message;
+    config.packet = on_packet;
     config.user = m;
     m->client = test_client_create(&config);
     m->totals->sessions++;
+    soak_trail_come(&m->trail, *m->now, m->serial);
+    soak_trail_latest(&m->trail)->address = m->address;
 }
 
-void soak_member_forget(soak_member *m)
+void soak_member_forget(soak_member *m, const char *why)
 {
+    soak_trail_go(&m->trail, *m->now, why);
     test_client_destroy(m->client);
     m->client = NULL;
     for (unsigned i = 0; i < SOAK_ROOMS; i++) {
@@ -193,6 +207,7 @@ static void greet(soak_member *m, lm_ms now)
     sodium_bin2base64(key, sizeof key, m->key, sizeof m->key, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     snprintf(text, sizeof text, "{\"action\":\"hello\",\"v\":1,\"nonce\":\"%s\",\"key\":\"%s\"}", key, key);
     m->greeted = send_text(m, now, text);
+    soak_trail_latest(&m->trail)->greeted = now;
     for (unsigned i = 0; i < SOAK_ROOMS; i++)
         if (m->rooms[i].wanted)
             join(m, now, i);
@@ -244,6 +259,7 @@ static bool signal_to(soak_member *m, lm_ms now, unsigned room, soak_peer *peer,
     if (!send_text(m, now, text))
         return false;
     peer->sent++;
+    peer->sent_at = now;
     m->totals->signals_sent++;
     return true;
 }
@@ -323,4 +339,54 @@ void soak_member_check_whole(soak_member *m, uint32_t marker)
             fault(m, "it has not heard the last of a peer that it sees", text);
         }
     }
+}
+
+const soak_peer *soak_member_missing(const soak_member *m, uint32_t marker, unsigned number, unsigned *room)
+{
+    for (unsigned i = 0; i < SOAK_ROOMS; i++)
+        for (unsigned p = 0; p < m->rooms[i].peer_count; p++) {
+            const soak_peer *peer = &m->rooms[i].peers[p];
+            if (!peer->here || peer->marker == marker || number-- > 0)
+                continue;
+            *room = i;
+            return peer;
+        }
+    return NULL;
+}
+
+/* --- for who looks for a fault --- */
+
+static void explain_peer(const soak_member *m, FILE *out, const soak_room *room, const char *peer_id)
+{
+    const soak_peer *peer = NULL;
+    for (unsigned i = 0; i < room->peer_count; i++)
+        if (strcmp(room->peers[i].id, peer_id) == 0)
+            peer = &room->peers[i];
+    if (peer == NULL) {
+        fprintf(out, "soak:   it has not seen %s there\n", peer_id);
+        return;
+    }
+    fprintf(out, "soak:   %s %s, %s %llu ms ago; %u signals sent to it, the last ", peer_id,
+            peer->here ? "is there" : "has left", peer->was_there ? "was there when it came" : "came",
+            (unsigned long long)(*m->now - peer->since), (unsigned)peer->sent);
+    if (peer->sent_at != LM_MS_NEVER)
+        fprintf(out, "%llu ms ago", (unsigned long long)(*m->now - peer->sent_at));
+    else
+        fprintf(out, "never since then");
+    fprintf(out, ", marker %u; %u heard of its session %u, marker %u\n", (unsigned)peer->marked,
+            (unsigned)peer->next, (unsigned)peer->serial, (unsigned)peer->marker);
+}
+
+void soak_member_explain(const soak_member *m, FILE *out, unsigned number, const char *peer_id)
+{
+    static const char *const states[] = {"checking", "handshaking", "connecting", "open", "closed"};
+    const soak_room *room = &m->rooms[number];
+    fprintf(out, "soak: member %u, session %u, %s, %s; room %u: %s, %s\n", m->number, (unsigned)m->serial,
+            m->client != NULL ? states[test_client_get_state(m->client)] : "away", m->id, number,
+            room->wanted ? "wanted" : "not wanted", room->in ? "in" : "not in");
+    explain_peer(m, out, room, peer_id);
+    for (unsigned i = 0; i < SOAK_TRAIL_SESSIONS; i++)
+        if (m->trail.sessions[i].serial != 0)
+            soak_trail_print_session(out, *m->now, &m->trail.sessions[i]);
+    soak_trail_print_packets(out, *m->now, &m->trail);
 }

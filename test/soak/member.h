@@ -13,11 +13,12 @@
 #include <stdint.h>
 
 #include "common/clock.h"
+#include "test/soak/trail.h"
 #include "test/support/client.h"
 
 #define SOAK_ROOMS 24
 #define SOAK_ROOM_PEERS 128 /* of one room that a member keeps in view */
-#define SOAK_ID_SIZE 23
+#define SOAK_ID_SIZE SOAK_TRAIL_ID_SIZE
 
 /* One peer in one room, as a member sees it. */
 typedef struct soak_peer {
@@ -29,6 +30,8 @@ typedef struct soak_peer {
     bool was_there;  /* when we came: its numbers may start anywhere */
     uint32_t marker; /* of the last "end" that it sent */
     uint32_t marked; /* with the last "end" that we sent it */
+    lm_ms since;     /* when we saw it come */
+    lm_ms sent_at;   /* the last signal to it, LM_MS_NEVER: none */
 } soak_peer;
 
 typedef struct soak_room {
@@ -54,13 +57,15 @@ typedef struct soak_member {
     soak_room rooms[SOAK_ROOMS];
     soak_totals *totals;
     uint64_t *random;
+    const lm_ms *now;
+    soak_trail trail;
 } soak_member;
 
 /* Starts a session with a relay, from an address. */
 void soak_member_come(soak_member *member, const test_client_config *config);
 
-/* Forgets the session, without a word. */
-void soak_member_forget(soak_member *member);
+/* Forgets the session, without a word; why is a literal. */
+void soak_member_forget(soak_member *member, const char *why);
 
 /* After its client has been given anything: goes on with hello and joins; true while it has a living client.
  */
@@ -83,5 +88,12 @@ bool soak_member_is_whole(const soak_member *member, uint32_t marker);
 
 /* Says and counts what it lacks if it is not. */
 void soak_member_check_whole(soak_member *member, uint32_t marker);
+
+/* One of those that it sees in a room and has not the marker of, by number from 0; NULL if there is none. */
+const soak_peer *soak_member_missing(const soak_member *member, uint32_t marker, unsigned number,
+                                     unsigned *room);
+
+/* Prints what it knows of another in a room, and its own sessions and packets, for who looks for a fault. */
+void soak_member_explain(const soak_member *member, FILE *out, unsigned room, const char *peer_id);
 
 #endif

@@ -198,7 +198,7 @@ static void begin_part(void *ctx, unsigned round, soak_part part)
 /* --- rounds --- */
 
 /* One round, with its line; returns what the relay holds when everybody has left, at most `below` kB if it
- * can. */
+ * can. Nobody waits for that where it is not looked at. */
 static process_memory play(world *w, unsigned round, unsigned clients, unsigned seconds, long below)
 {
     process_memory memory;
@@ -238,7 +238,8 @@ static void play_all(world *w, const soak_config *config)
     play(w, 0, config->warm_up, WARM_UP_SECONDS, LONG_MAX);
     process_memory warm = play(w, 1, config->clients, WARM_UP_SECONDS, LONG_MAX);
     for (unsigned round = 2; round < config->rounds + 2; round++) {
-        process_memory memory = play(w, round, config->clients, config->seconds, allowed(&warm) + 1);
+        long below = config->no_memory_bound ? LONG_MAX : allowed(&warm) + 1;
+        process_memory memory = play(w, round, config->clients, config->seconds, below);
         if (round < 2 + config->rounds / 4)
             warm = memory;
         else if (!config->no_memory_bound)

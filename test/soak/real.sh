@@ -14,7 +14,7 @@ trap '[ -n "$pid" ] && kill "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
 trap 'exit 1' INT TERM
 
 # Who falls silent is given up after 30 s, and keeps its places for as long as this says.
-export STATE_DIR="$dir" PUBLIC_IP=127.0.0.1 RESUME_SECONDS=2 LOG_LEVEL=info
+export STATE_DIR="$dir" PUBLIC_IP=127.0.0.1 RESUME_SECONDS=2 LOG_LEVEL=debug
 export MAX_SESSIONS=$((clients * 3))
 pass=0
 fail=0
@@ -53,6 +53,11 @@ fi
 # shellcheck disable=SC2086
 "$soak" "$blob" --pid "$pid" --clients "$clients" --warm-up $((clients + clients / 5)) --rounds "$rounds" --seconds "$churn" \
     ${LM_SOAK_SEED:+--seed "$LM_SOAK_SEED"} $bound && ok=0 || ok=1
+if [ "$ok" != 0 ]; then # by the addresses they are told from the soak's own lines
+    echo "what the relay has counted, and its last sessions:"
+    "$relay" status --json || true
+    grep -E 'opened from|closed:' "$dir/log" | tail -n 300
+fi
 check "$ok" "every signal of $clients members comes once and in order, and memory is flat"
 
 # gauge NAME: of the running relay

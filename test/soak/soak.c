@@ -15,6 +15,7 @@
 #define DELAY 15            /* ms one way */
 #define MARKER_LIMIT 60000  /* ms for everybody to be heard by everybody */
 #define SETTLED_LIMIT 30000 /* ms for everybody to be in their rooms */
+#define EXPLAINED 4         /* faults of which more is said */
 #define STEP 5              /* ms at the most from one look at the members to the next */
 
 struct soak {
@@ -83,10 +84,10 @@ static void drain_member(soak *s, soak_member *m)
         test_network_send(&s->network, s->now, &d);
 }
 
-static void forget(soak *s, soak_member *m, lm_ms longest)
+static void forget(soak *s, soak_member *m, lm_ms longest, const char *why)
 {
     drain_member(s, m);
-    soak_member_forget(m);
+    soak_member_forget(m, why);
     leave_address(s, m);
     s->next_act[m->number] = s->now + seeded_draw(&s->random, (uint32_t)longest);
 }
@@ -97,7 +98,7 @@ static void settle_member(soak *s, soak_member *m)
     bool lives = soak_member_step(m, s->now);
     drain_member(s, m);
     if (m->client != NULL && !lives)
-        forget(s, m, 4000);
+        forget(s, m, 4000, "its client has ended");
 }
 
 void soak_hear(soak *s, lm_ms now, const lm_dgram *d)
@@ -160,13 +161,14 @@ static void act(soak *s, soak_member *m)
         come(s, m);
     } else if (s->churning && dice < 3) { /* a page is closed */
         test_client_close(m->client, s->now);
-        forget(s, m, 5000);
+        forget(s, m, 5000, "closed");
     } else if (s->churning && dice < 6 && may_fall_silent(s)) { /* a tab is closed: without a word */
-        forget(s, m, s->config.silence);
+        forget(s, m, s->config.silence, "fell silent");
     } else if (s->churning && dice < 10) {
         leave_address(s, m);
         take_address(s, m, (uint8_t)(1 + seeded_draw(&s->random, 50)));
         test_client_move(m->client, &m->address);
+        soak_trail_latest(&m->trail)->address = m->address;
         s->totals.moves++;
     } else if (s->churning && dice < 40) {
         soak_member_toggle(m, s->now, seeded_draw(&s->random, SOAK_ROOMS));
@@ -221,6 +223,43 @@ static bool all_are_settled(const soak *s)
     return count == s->clients;
 }
 
+/* The member that went by an id last, or NULL. */
+static const soak_member *member_called(const soak *s, const char *id, const soak_trail_session **session)
+{
+    const soak_member *found = NULL;
+    for (unsigned i = 0; i < SOAK_CLIENTS_MAX; i++) { /* also those who are not in this round */
+        const soak_trail_session *of = soak_trail_find(&s->members[i].trail, id);
+        if (of != NULL && (found == NULL || of->serial > (*session)->serial)) {
+            found = &s->members[i];
+            *session = of;
+        }
+    }
+    return found;
+}
+
+/* Of the first who have not heard somebody: what both sides know. */
+static void explain(const soak *s, uint32_t marker)
+{
+    unsigned room, said = 0;
+    const soak_peer *peer;
+    for (unsigned i = 0; i < s->clients; i++)
+        for (unsigned n = 0; (peer = soak_member_missing(&s->members[i], marker, n, &room)) != NULL; n++) {
+            const soak_trail_session *session;
+            if (said++ == EXPLAINED)
+                return;
+            soak_member_explain(&s->members[i], stderr, room, peer->id);
+            const soak_member *other = member_called(s, peer->id, &session);
+            if (other != NULL && strcmp(other->id, peer->id) == 0)
+                soak_member_explain(other, stderr, room, s->members[i].id);
+            else if (other != NULL)
+                fprintf(stderr, "soak: it was member %u, which is %s now:\n", other->number, other->id);
+            else
+                fprintf(stderr, "soak: nobody went by the id %s of late\n", peer->id);
+            if (other != NULL)
+                soak_trail_print_session(stderr, s->now, session);
+        }
+}
+
 /*
  * All who are there say so to everybody, and everybody must hear it. Nobody may be on the way in: who comes
  * back takes the place over that it had, and what was sent to the session before is not for it.
@@ -243,6 +282,7 @@ static void check_all_are_heard(soak *s, uint32_t marker)
     } while (s->now < end && unwhole(s, marker) > 0);
     for (unsigned i = 0; i < s->clients; i++)
         soak_member_check_whole(&s->members[i], marker);
+    explain(s, marker);
 }
 
 static void everybody_leaves(soak *s)
@@ -251,7 +291,7 @@ static void everybody_leaves(soak *s)
         soak_member *m = &s->members[i];
         if (m->client != NULL) {
             test_client_close(m->client, s->now);
-            forget(s, m, 1);
+            forget(s, m, 1, "the round is over");
         }
         s->next_act[i] = LM_MS_NEVER;
     }
@@ -337,6 +377,7 @@ soak *soak_create(const soak_config *config, const soak_relay *relay)
         m->number = i;
         m->totals = &s->totals;
         m->random = &s->random;
+        m->now = &s->now;
         lm_random_fill(&random, m->key, sizeof m->key);
         for (unsigned room = 0; room < 2; room++)
             m->rooms[seeded_draw(&s->random, SOAK_ROOMS)].wanted = true;
