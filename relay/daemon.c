@@ -33,8 +33,8 @@ typedef struct daemon {
     uv_timer_t drain;
     uint64_t drain_until; /* of the loop's clock */
     lm_service *service;
-    lm_demo_files demo;
-    lm_status_files status;
+    lm_page_file demo[LM_DEMO_FILE_COUNT];
+    lm_page_file status[LM_STATUS_FILE_COUNT];
     lm_pages pages;
     uint64_t started_unix_ms; /* when, by both clocks */
     uint64_t started;
@@ -89,9 +89,10 @@ static void fill_report(void *ctx, lm_report *report)
 static int prepare_pages(daemon_state *d, lm_pages *pages, const lm_configuration *configuration,
                          lm_error_text *error)
 {
-    int result = lm_pages_init(pages, &configuration->node, d->settings->demo ? &d->demo : NULL);
+    const lm_page_files demo = {d->demo, LM_DEMO_FILE_COUNT}, status = {d->status, LM_STATUS_FILE_COUNT};
+    int result = lm_pages_init(pages, &configuration->node, d->settings->demo ? &demo : NULL);
     if (result == LM_OK)
-        result = lm_pages_set_status(pages, &configuration->node, &d->status);
+        result = lm_pages_set_status(pages, &configuration->node, &status);
     if (result == LM_OK)
         result = lm_pages_set_report(pages, &(lm_report_source){.get = fill_report, .ctx = d});
     if (result != LM_OK)
@@ -192,17 +193,24 @@ static uint64_t unix_ms(void)
     return uv_gettimeofday(&now) == 0 ? (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_usec / 1000 : 0;
 }
 
+static void fill_files(daemon_state *d)
+{
+    lm_page_file *demo = d->demo, *status = d->status;
+#define FILL(page, path, symbol) *page++ = (lm_page_file){path, lm_##symbol, lm_##symbol##_len};
+#define FILL_DEMO(path, symbol) FILL(demo, path, symbol)
+#define FILL_STATUS(path, symbol) FILL(status, path, symbol)
+    LM_DEMO_FILES(FILL_DEMO)
+    LM_STATUS_FILES(FILL_STATUS)
+#undef FILL
+#undef FILL_DEMO
+#undef FILL_STATUS
+}
+
 static int start_health(daemon_state *d, lm_error_text *error)
 {
     if (d->settings->health_listen.family == LM_AF_NONE)
         return LM_OK;
-    d->demo.demo_html = (lm_page_file){lm_demo_html, lm_demo_html_len};
-    d->demo.demo_js = (lm_page_file){lm_demo_js, lm_demo_js_len};
-    d->demo.lumamesh_js = (lm_page_file){lm_lumamesh_js, lm_lumamesh_js_len};
-    d->status.status_html = (lm_page_file){lm_status_html, lm_status_html_len};
-    d->status.status_js = (lm_page_file){lm_status_js, lm_status_js_len};
-    d->status.plots_js = (lm_page_file){lm_plots_js, lm_plots_js_len};
-    d->status.mesh_js = (lm_page_file){lm_mesh_js, lm_mesh_js_len};
+    fill_files(d);
     int result = prepare_pages(d, &d->pages, d->configuration, error);
     if (result != LM_OK)
         return result;

@@ -1,22 +1,37 @@
-/* The client's and the status page's files, built into the daemon by cmake/EmbedFile.cmake. */
+/*
+ * The pages' files, built into the daemon by cmake/EmbedFile.cmake: each is the bytes lm_<symbol> and their
+ * number lm_<symbol>_len. A page's list has X(path, symbol) for each file, the page itself first.
+ */
 #ifndef LM_RELAY_EMBEDDED_H
 #define LM_RELAY_EMBEDDED_H
 
 #include <stddef.h>
 
-extern const unsigned char lm_demo_html[];
-extern const size_t lm_demo_html_len;
-extern const unsigned char lm_demo_js[];
-extern const size_t lm_demo_js_len;
-extern const unsigned char lm_lumamesh_js[];
-extern const size_t lm_lumamesh_js_len;
-extern const unsigned char lm_status_html[];
-extern const size_t lm_status_html_len;
-extern const unsigned char lm_status_js[];
-extern const size_t lm_status_js_len;
-extern const unsigned char lm_plots_js[];
-extern const size_t lm_plots_js_len;
-extern const unsigned char lm_mesh_js[];
-extern const size_t lm_mesh_js_len;
+#define LM_STATUS_FILES(X)       \
+    X("/", status_html)          \
+    X("/base.css", base_css)     \
+    X("/status.css", status_css) \
+    X("/status.js", status_js)   \
+    X("/plots.js", plots_js)     \
+    X("/mesh.js", mesh_js)
+
+#define LM_DEMO_FILES(X)        \
+    X("/demo", demo_html)       \
+    X("/demo/demo.js", demo_js) \
+    X("/demo/lumamesh.js", lumamesh_js)
+
+#define LM_DECLARE(path, symbol)              \
+    extern const unsigned char lm_##symbol[]; \
+    extern const size_t lm_##symbol##_len;
+LM_STATUS_FILES(LM_DECLARE)
+LM_DEMO_FILES(LM_DECLARE)
+#undef LM_DECLARE
+
+#define LM_COUNT_ONE(path, symbol) +1
+enum {
+    LM_STATUS_FILE_COUNT = 0 LM_STATUS_FILES(LM_COUNT_ONE),
+    LM_DEMO_FILE_COUNT = 0 LM_DEMO_FILES(LM_COUNT_ONE)
+};
+#undef LM_COUNT_ONE
 
 #endif

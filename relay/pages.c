@@ -29,19 +29,19 @@ static int write_page_headers(char headers[LM_CSP_SIZE + 512], const lm_page_fil
     return result;
 }
 
-int lm_pages_init(lm_pages *pages, const lm_node_config *config, const lm_demo_files *demo)
+int lm_pages_init(lm_pages *pages, const lm_node_config *config, const lm_page_files *demo)
 {
     memset(pages, 0, sizeof *pages);
     lm_base64url_encode(pages->nk, sizeof pages->nk, config->nk, sizeof config->nk);
     if (demo == NULL)
         return LM_OK;
-    int result = write_page_headers(pages->demo_headers, &demo->demo_html);
+    int result = write_page_headers(pages->demo_headers, &demo->files[0]);
     if (result != LM_OK)
         return result;
     pages->relay_json = lm_node_config_json(config);
     if (pages->relay_json == NULL)
         return LM_ENOMEM;
-    pages->demo = demo;
+    pages->demo = *demo;
     return LM_OK;
 }
 
@@ -61,17 +61,17 @@ int lm_pages_set_report(lm_pages *pages, const lm_report_source *source)
     return LM_OK;
 }
 
-int lm_pages_set_status(lm_pages *pages, const lm_node_config *config, const lm_status_files *files)
+int lm_pages_set_status(lm_pages *pages, const lm_node_config *config, const lm_page_files *files)
 {
     char *blob = lm_node_config_blob(config);
-    int result = blob == NULL ? LM_ENOMEM : write_page_headers(pages->status_headers, &files->status_html);
+    int result = blob == NULL ? LM_ENOMEM : write_page_headers(pages->status_headers, &files->files[0]);
     if (result != LM_OK) {
         free(blob);
         return result;
     }
     free(pages->blob);
     pages->blob = blob;
-    pages->status = files;
+    pages->status = *files;
     return LM_OK;
 }
 
@@ -132,32 +132,33 @@ static bool answer_report(lm_pages *pages, const char *path, uint64_t unix_ms, l
     return true;
 }
 
-static void answer_file(lm_http_response *response, const char *content_type, const lm_page_file *file)
+static bool ends_in(const char *text, const char *end)
 {
-    answer(response, content_type, file->data, file->len);
+    size_t len = strlen(text), end_len = strlen(end);
+    return len >= end_len && strcmp(text + len - end_len, end) == 0;
 }
 
-/* True if the path is one of the status page's. */
-static bool answer_status(const lm_pages *pages, const char *path, lm_http_response *response)
+static const char *content_type(const char *path)
 {
-    const lm_status_files *files = pages->status;
-    if (files == NULL)
-        return false;
-    if (strcmp(path, "/") == 0) {
-        answer_file(response, "text/html; charset=utf-8", &files->status_html);
-        response->headers = pages->status_headers;
-    } else if (strcmp(path, "/status.js") == 0) {
-        answer_file(response, "text/javascript; charset=utf-8", &files->status_js);
-    } else if (strcmp(path, "/plots.js") == 0) {
-        answer_file(response, "text/javascript; charset=utf-8", &files->plots_js);
-    } else if (strcmp(path, "/mesh.js") == 0) {
-        answer_file(response, "text/javascript; charset=utf-8", &files->mesh_js);
-    } else if (strcmp(path, "/blob") == 0) {
-        answer(response, "text/plain; charset=utf-8", pages->blob, strlen(pages->blob));
-    } else {
-        return false;
+    if (ends_in(path, ".js"))
+        return "text/javascript; charset=utf-8";
+    return ends_in(path, ".css") ? "text/css; charset=utf-8" : "text/html; charset=utf-8";
+}
+
+/* True if the path is one of the page's files; the page itself goes with page_headers. */
+static bool answer_file(const lm_page_files *page, const char *page_headers, const char *path,
+                        lm_http_response *response)
+{
+    for (size_t i = 0; i < page->count; i++) {
+        const lm_page_file *file = &page->files[i];
+        if (strcmp(path, file->path) != 0)
+            continue;
+        answer(response, content_type(path), file->data, file->len);
+        if (i == 0)
+            response->headers = page_headers;
+        return true;
     }
-    return true;
+    return false;
 }
 
 void lm_pages_get(lm_pages *pages, const lm_http_request *request, uint64_t unix_ms,
@@ -171,18 +172,13 @@ void lm_pages_get(lm_pages *pages, const lm_http_request *request, uint64_t unix
         snprintf(pages->healthz, sizeof pages->healthz, "{\"nodeId\":\"%s\",\"ok\":true,\"ts\":%" PRIu64 "}",
                  pages->nk, unix_ms);
         answer(response, "application/json", pages->healthz, strlen(pages->healthz));
-    } else if (answer_report(pages, path, unix_ms, response) || answer_status(pages, path, response)) {
+    } else if (answer_report(pages, path, unix_ms, response) ||
+               answer_file(&pages->status, pages->status_headers, path, response) ||
+               answer_file(&pages->demo, pages->demo_headers, path, response)) {
         return;
-    } else if (pages->demo != NULL && strcmp(path, "/demo") == 0) {
-        answer(response, "text/html; charset=utf-8", pages->demo->demo_html.data, pages->demo->demo_html.len);
-        response->headers = pages->demo_headers;
-    } else if (pages->demo != NULL && strcmp(path, "/demo/demo.js") == 0) {
-        answer(response, "text/javascript; charset=utf-8", pages->demo->demo_js.data,
-               pages->demo->demo_js.len);
-    } else if (pages->demo != NULL && strcmp(path, "/demo/lumamesh.js") == 0) {
-        answer(response, "text/javascript; charset=utf-8", pages->demo->lumamesh_js.data,
-               pages->demo->lumamesh_js.len);
-    } else if (pages->demo != NULL && strcmp(path, "/demo/relay.json") == 0) {
+    } else if (pages->blob != NULL && strcmp(path, "/blob") == 0) {
+        answer(response, "text/plain; charset=utf-8", pages->blob, strlen(pages->blob));
+    } else if (pages->relay_json != NULL && strcmp(path, "/demo/relay.json") == 0) {
         answer(response, "application/json", pages->relay_json, strlen(pages->relay_json));
     } else {
         answer_error(response, 404);

@@ -5,13 +5,10 @@
  *     /readyz              {"ready":true}; while newcomers are refused 503 and {"ready":false}
  *     /statsz              what the relay counts, as JSON (report.h)
  *     /metrics             the same for Prometheus
- *     /                    the status page
- *     /status.js           its script
- *     /plots.js            what draws its plots
+ *     /                    the status page; its scripts and styles are beside it
  *     /blob                the relay's config as a blob, which is meant to be handed around
- *     /demo                the demo page                                  with DEMO=1 only, as the next three
- *     /demo/demo.js        its script
- *     /demo/lumamesh.js    the browser library
+ *     /demo                the demo page                                    with DEMO=1 only, as what follows
+ *     /demo/…              its scripts and styles, and the browser library /demo/lumamesh.js
  *     /demo/relay.json     the relay's config
  */
 #ifndef LM_RELAY_PAGES_H
@@ -27,34 +24,26 @@
 #include "relay/http.h"
 #include "relay/report.h"
 
-/* Bytes of a file; borrowed. */
+/* A file as it is built into the daemon; borrowed. */
 typedef struct lm_page_file {
+    const char *path; /* where it is served; one that ends in .js or .css is a script or style, others HTML */
     const unsigned char *data;
     size_t len;
 } lm_page_file;
 
-/* The client's files, as they are built into the daemon. */
-typedef struct lm_demo_files {
-    lm_page_file demo_html;
-    lm_page_file demo_js;
-    lm_page_file lumamesh_js;
-} lm_demo_files;
-
-/* The status page's, likewise. */
-typedef struct lm_status_files {
-    lm_page_file status_html;
-    lm_page_file status_js;
-    lm_page_file plots_js;
-    lm_page_file mesh_js;
-} lm_status_files;
+/* A page and what belongs to it; borrowed. */
+typedef struct lm_page_files {
+    const lm_page_file *files; /* the first one is the page itself */
+    size_t count;              /* 0: there is no such page */
+} lm_page_files;
 
 typedef struct lm_pages {
-    const lm_demo_files *demo;     /* NULL: no demo */
-    char *relay_json;              /* owned */
-    const lm_status_files *status; /* NULL: no status page */
-    char *blob;                    /* owned */
-    lm_report_source source;       /* get NULL: there are no reports */
-    char *report;                  /* the latest one's text, LM_REPORT_MAX bytes; owned */
+    lm_page_files demo;
+    char *relay_json; /* owned */
+    lm_page_files status;
+    char *blob;              /* owned */
+    lm_report_source source; /* get NULL: there are no reports */
+    char *report;            /* the latest one's text, LM_REPORT_MAX bytes; owned */
     char nk[LM_BASE64URL_SIZE(LM_NODE_PUBLIC_KEY_LEN)];
     char healthz[160];                    /* the latest answer */
     char demo_headers[LM_CSP_SIZE + 512]; /* for the page */
@@ -62,10 +51,10 @@ typedef struct lm_pages {
 } lm_pages;
 
 /*
- * Prepares the pages of the node that config describes; demo (borrowed until lm_pages_clear()) may be NULL.
+ * Prepares the pages of the node that config describes; demo is borrowed until lm_pages_clear(); NULL: none.
  * LM_ENOMEM; LM_ETOOBIG if the demo page has too many inline scripts for one policy.
  */
-int lm_pages_init(lm_pages *pages, const lm_node_config *config, const lm_demo_files *demo);
+int lm_pages_init(lm_pages *pages, const lm_node_config *config, const lm_page_files *demo);
 void lm_pages_clear(lm_pages *pages);
 
 /* Adds /readyz, /statsz and /metrics. source is copied, its ctx borrowed until lm_pages_clear(). LM_ENOMEM.
@@ -73,7 +62,7 @@ void lm_pages_clear(lm_pages *pages);
 int lm_pages_set_report(lm_pages *pages, const lm_report_source *source);
 
 /* Adds the status page and /blob; files are borrowed until lm_pages_clear(). Errors as lm_pages_init(). */
-int lm_pages_set_status(lm_pages *pages, const lm_node_config *config, const lm_status_files *files);
+int lm_pages_set_status(lm_pages *pages, const lm_node_config *config, const lm_page_files *files);
 
 /*
  * Answers a request, be it one that the parser refused. unix_ms is the wall clock. The body is borrowed until

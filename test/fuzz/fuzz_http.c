@@ -33,16 +33,17 @@ static void no_report(void *ctx, lm_report *report)
 
 static void answer(const lm_http_request *request)
 {
-    static const lm_demo_files files = {
-        {(const unsigned char *)"<p>", 3}, {(const unsigned char *)"", 0}, {(const unsigned char *)"", 0}};
+    static const lm_page_file demo[] = {{"/demo", (const unsigned char *)"<p>", 3},
+                                        {"/demo/main.js", (const unsigned char *)"", 0}};
+    static const lm_page_files files = {demo, 2};
     static const lm_node_config config = {.port = 1, .ufrag = "luma"};
     static const lm_report_source source = {.get = no_report};
     static lm_pages pages;
     char head[LM_HTTP_HEAD_MAX];
     size_t head_len;
     lm_http_response response;
-    if (pages.demo == NULL && (sodium_init() < 0 || lm_pages_init(&pages, &config, &files) != LM_OK ||
-                               lm_pages_set_report(&pages, &source) != LM_OK))
+    if (pages.demo.count == 0 && (sodium_init() < 0 || lm_pages_init(&pages, &config, &files) != LM_OK ||
+                                  lm_pages_set_report(&pages, &source) != LM_OK))
         abort();
     lm_pages_get(&pages, request, 0, &response);
     if (lm_http_reason(response.status)[0] == '\0' ||

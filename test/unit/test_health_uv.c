@@ -35,7 +35,7 @@ typedef struct fixture {
     lm_health *health;
     lm_addr addr;
     char *script; /* a large file */
-    lm_demo_files files;
+    lm_page_file files[2];
 } fixture;
 
 #define SCRIPT_LEN 16000000 /* more than the system buffers for one connection */
@@ -73,12 +73,12 @@ static int set_up(void **state)
     fixture *f = calloc(1, sizeof *f);
     f->script = malloc(SCRIPT_LEN);
     memset(f->script, 'x', SCRIPT_LEN);
-    f->files.demo_html = (lm_page_file){(const unsigned char *)"<p>", 3};
-    f->files.lumamesh_js = (lm_page_file){(const unsigned char *)f->script, SCRIPT_LEN};
+    f->files[0] = (lm_page_file){"/demo", (const unsigned char *)"<p>", 3};
+    f->files[1] = (lm_page_file){"/demo/lumamesh.js", (const unsigned char *)f->script, SCRIPT_LEN};
     warnings[0] = '\0';
     *state = f;
     if (sodium_init() < 0 || uv_loop_init(&f->loop) != 0 ||
-        lm_pages_init(&f->pages, &config, &f->files) != LM_OK ||
+        lm_pages_init(&f->pages, &config, &(lm_page_files){f->files, 2}) != LM_OK ||
         lm_pages_set_report(&f->pages, &(lm_report_source){.get = fill_report}) != LM_OK)
         return -1;
     if (start(f, "127.0.0.1:0", NULL) != LM_OK)

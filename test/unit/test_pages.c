@@ -18,9 +18,15 @@
     "<!doctype html><style>p{color:red}</style><SCRIPT type=\"module\">import './x.js';</SCRIPT>" \
     "<script src=\"/demo/lumamesh.js\"></script><styled>no</styled>"
 
-static const lm_demo_files files = {.demo_html = {(const unsigned char *)HTML, sizeof HTML - 1},
-                                    .demo_js = {(const unsigned char *)"start();", 8},
-                                    .lumamesh_js = {(const unsigned char *)"export {};", 10}};
+#define FILE_OF(path, text)                                \
+    {                                                      \
+        path, (const unsigned char *)text, sizeof text - 1 \
+    }
+
+static const lm_page_file demo_files[] = {FILE_OF("/demo", HTML), FILE_OF("/demo/main.js", "start();"),
+                                          FILE_OF("/demo/demo.css", "p{}"),
+                                          FILE_OF("/demo/lumamesh.js", "export {};")};
+static const lm_page_files files = {demo_files, 4};
 
 static lm_node_config config(void)
 {
@@ -63,8 +69,8 @@ static void health_tells_node_and_time(void **state)
 static void without_demo_there_is_nothing_else(void **state)
 {
     static const char *const paths[] = {
-        "/",         "/demo",     "/demo/lumamesh.js", "/demo/demo.js", "/demo/relay.json", "/healthz/",
-        "/healthz2", "//healthz", "/readyz",           "/statsz",       "/metrics"};
+        "/",         "/demo",     "/demo/lumamesh.js", "/demo/main.js", "/demo/relay.json", "/healthz/",
+        "/healthz2", "//healthz", "/readyz",           "/statsz",       "/metrics",         "/blob"};
     lm_pages pages;
     lm_node_config c = config();
     (void)state;
@@ -74,7 +80,7 @@ static void without_demo_there_is_nothing_else(void **state)
     lm_pages_clear(&pages);
 }
 
-static void the_demo_has_four_files(void **state)
+static void the_demo_has_its_files(void **state)
 {
     lm_pages pages;
     lm_node_config c = config();
@@ -83,9 +89,13 @@ static void the_demo_has_four_files(void **state)
     lm_http_response response = get(&pages, "/demo");
     assert_string_equal(response.content_type, "text/html; charset=utf-8");
     body_is(&response, HTML);
-    response = get(&pages, "/demo/demo.js");
+    response = get(&pages, "/demo/main.js");
     assert_string_equal(response.content_type, "text/javascript; charset=utf-8");
+    assert_non_null(strstr(response.headers, "default-src 'none'; frame-ancestors"));
     body_is(&response, "start();");
+    response = get(&pages, "/demo/demo.css");
+    assert_string_equal(response.content_type, "text/css; charset=utf-8");
+    body_is(&response, "p{}");
     response = get(&pages, "/demo/lumamesh.js");
     assert_string_equal(response.content_type, "text/javascript; charset=utf-8");
     body_is(&response, "export {};");
@@ -164,10 +174,9 @@ static void reports_are_made_when_they_are_asked_for(void **state)
 
 static void the_status_page_has_files_and_the_blob(void **state)
 {
-    static const lm_status_files status = {.status_html = {(const unsigned char *)HTML, sizeof HTML - 1},
-                                           .status_js = {(const unsigned char *)"watch();", 8},
-                                           .plots_js = {(const unsigned char *)"draw();", 7},
-                                           .mesh_js = {(const unsigned char *)"mesh();", 7}};
+    static const lm_page_file status_files[] = {FILE_OF("/", HTML), FILE_OF("/status.js", "watch();"),
+                                                FILE_OF("/base.css", "b{}")};
+    static const lm_page_files status = {status_files, 3};
     lm_pages pages;
     lm_node_config c = config();
     (void)state;
@@ -181,8 +190,9 @@ static void the_status_page_has_files_and_the_blob(void **state)
     response = get(&pages, "/status.js");
     assert_string_equal(response.content_type, "text/javascript; charset=utf-8");
     body_is(&response, "watch();");
-    response = get(&pages, "/plots.js");
-    body_is(&response, "draw();");
+    response = get(&pages, "/base.css");
+    assert_string_equal(response.content_type, "text/css; charset=utf-8");
+    body_is(&response, "b{}");
     response = get(&pages, "/blob");
     assert_string_equal(response.content_type, "text/plain; charset=utf-8");
     char *blob = lm_node_config_blob(&c);
@@ -264,7 +274,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(health_tells_node_and_time),
         cmocka_unit_test(without_demo_there_is_nothing_else),
-        cmocka_unit_test(the_demo_has_four_files),
+        cmocka_unit_test(the_demo_has_its_files),
         cmocka_unit_test(reports_are_made_when_they_are_asked_for),
         cmocka_unit_test(the_status_page_has_files_and_the_blob),
         cmocka_unit_test(errors_have_pages),

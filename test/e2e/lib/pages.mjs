@@ -1,13 +1,13 @@
 /**
- * Serves client/ and an empty page on a loopback address, with the headers that the relay serves its demo page
- * with.
+ * Serves the library and an empty page on a loopback address, with the headers that the relay serves its demo
+ * page with.
  */
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { isIPv6 } from 'node:net';
 import { extname } from 'node:path';
 
-const CLIENT = new URL('../../../client/', import.meta.url);
+const LIBRARY = new URL('../../../client/lumamesh.js', import.meta.url);
 const TYPES = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
@@ -22,7 +22,7 @@ const POLICY = [
 ].join('; ');
 
 /**
- * @param {object} [files] path → text, served beside client/ (which is at /demo/) and the empty page at /
+ * @param {object} [files] path → text, served beside the library (/demo/lumamesh.js) and the empty page at /
  * @param {string} [address] on a machine without IPv4 it has to be ::1: Firefox looks for addresses of its own
  *   by the way that the page came
  */
@@ -31,13 +31,8 @@ export async function servePages(files = {}, address = '127.0.0.1') {
     const path = url.split('?')[0];
     // The icon keeps Chromium from asking for /favicon.ico, which it does or not as it likes.
     let body = { '/': '<!doctype html><link rel="icon" href="data:,"><title>test</title>', ...files }[path];
-    let type = extname(path);
-    if (path === '/demo') type = '.html';
-    if (body === undefined && (path === '/demo' || /^\/demo\/[a-z]+\.js$/.test(path))) {
-      body = await readFile(new URL(path === '/demo' ? 'demo.html' : path.slice(6), CLIENT)).catch(
-        () => undefined,
-      );
-    }
+    const type = extname(path);
+    if (body === undefined && path === '/demo/lumamesh.js') body = await readFile(LIBRARY);
     const headers = { 'content-type': TYPES[type] ?? TYPES['.html'], 'content-security-policy': POLICY };
     response.writeHead(body === undefined ? 404 : 200, headers).end(body);
   });
