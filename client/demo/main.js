@@ -9,7 +9,7 @@ import { Files } from './files.js';
 import { makeSecret, readInvitation, writeInvitation } from './invitation.js';
 import { connect, decodeRelayConfig } from './lumamesh.js';
 import { People } from './people.js';
-import { $, hueOf, inMs, nameOf, setText, storage } from './ui.js';
+import { $, hueOf, inMs, nameOf, onSubmit, setText, storage } from './ui.js';
 import { entryTrouble, HOPELESS, relayTrouble, roomTrouble } from './words.js';
 
 const RETRY_AFTER = 3000; // milliseconds, before the first connection is tried again
@@ -178,8 +178,7 @@ const mark = (part) => tabs.find((tab) => tab.dataset.show === part).classList.a
 
 // ---- Entering and leaving --------------------------------------------------------------------------------
 
-async function enter(event) {
-  event.preventDefault();
+async function enter() {
   const nick = $('nick').value.trim();
   const secret = $('secret').value;
   const name = $('room').value.trim();
@@ -223,6 +222,7 @@ function invite(hash, secret) {
   if (location.protocol === 'file:') hints.push('They need this page’s file, too, at the same place.');
   setText($('share-hint'), hints.join(' '));
   $('link').title = $('copy').title = hints.join(' ');
+  $('link').hidden = $('copy').hidden = location.protocol === 'about:'; // A frame has no link to give.
 }
 
 function leave() {
@@ -241,8 +241,7 @@ function leave() {
   $('room').focus();
 }
 
-function say(event) {
-  event.preventDefault();
+function say() {
   const text = $('text').value.trim();
   if (!text || !room) return;
   try {
@@ -278,8 +277,8 @@ function readHash() {
 }
 
 board = new Board(sendPointer);
-$('entry-form').addEventListener('submit', enter);
-$('composer').addEventListener('submit', say);
+onSubmit($('entry-form'), enter);
+onSubmit($('composer'), say);
 $('leave').addEventListener('click', leave);
 $('copy').addEventListener('click', copyLink);
 $('link').addEventListener('focus', () => $('link').select());

@@ -28,6 +28,21 @@ export function button(text, className, onClick) {
   return made;
 }
 
+/**
+ * Takes a form's submission. In a sandboxed frame browsers withhold the event without a word; there a click on
+ * the form's button, which is what the Enter key makes, too, has to do.
+ */
+export function onSubmit(form, handler) {
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    handler();
+  });
+  form.querySelector('button:not([type])').addEventListener('click', (event) => {
+    event.preventDefault();
+    if (form.reportValidity()) handler();
+  });
+}
+
 /** Storage may be forbidden (a sandboxed frame, a strict browser); the page works without. */
 export const storage = {
   get(name) {
@@ -46,9 +61,12 @@ export const storage = {
   },
 };
 
-/** A stranger's text for one line: no control characters, none that turn the direction of what follows. */
+/**
+ * A stranger's text for one line: no control characters, none that turn the direction of what follows. (Those
+ * that join others stay: Persian and some emoji are written with them.)
+ */
 export const clean = (text, most) =>
-  [...String(text).replace(/[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/gu, ' ')]
+  [...String(text).replace(/[\p{Cc}\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/gu, ' ')]
     .slice(0, most)
     .join('')
     .replace(/\s+/g, ' ')

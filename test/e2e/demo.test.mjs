@@ -322,6 +322,32 @@ describe('the demo page', { skip: withoutRelay }, () => {
     await Promise.all([lists(a, 'Bob'), lists(b, 'Cid'), lists(c, 'Ada')]);
     await say(c, 'Hello');
     await Promise.all([reads(a, 'Hello'), reads(b, 'Hello')]);
+
+    // In a frame that may do nothing but run scripts: no storage, no forms, no address of its own.
+    const d = await stage.browsers.chromium.open(undefined, { width: 1280, height: 800 });
+    await d.page.route('http://localhost/', (route) =>
+      route.fulfill({ contentType: 'text/html', body: '<!doctype html><link rel="icon" href="data:,">' }),
+    );
+    await d.goto('http://localhost/');
+    await d.evaluate((page) => {
+      const frame = Object.assign(document.createElement('iframe'), { srcdoc: page, width: 1200, height: 700 });
+      frame.sandbox = 'allow-scripts';
+      document.body.append(frame);
+    }, readFileSync(known, 'utf8'));
+    const frame = await d.page.waitForSelector('iframe').then((node) => node.contentFrame());
+    await frame.fill('#nick', 'Dora');
+    await frame.fill('#room', 'file');
+    await frame.click('#join:not(:disabled)');
+    await lists(a, 'Dora');
+    await frame.fill('#text', 'From a frame');
+    await frame.press('#text', 'Enter');
+    await reads(a, 'From a frame');
+    await frame.focus('#board');
+    await frame.press('#board', 'ArrowRight');
+    await a.until(() => document.querySelector('.cursor:not(.away)')?.textContent === 'Dora');
+    await picture(d, 'frame');
+    assert.deepEqual(d.complaints, []);
+    await d.close();
     assert.deepEqual([a, b, c].map(({ complaints }) => complaints), [[], [], []]);
     await Promise.all([a, b, c].map((page) => page.close()));
   });
