@@ -9,8 +9,8 @@
 #include "common/log.h"
 #include "relay/pages.h"
 
-#define LM_HEALTH_CONNECTIONS_MAX 64 /* at the same time; further ones are closed at once */
-#define LM_HEALTH_TIMEOUT_MS 10000u  /* from a connection's beginning to its end */
+#define LM_HEALTH_CONNECTIONS_MAX 128 /* at the same time; further ones are closed at once */
+#define LM_HEALTH_TIMEOUT_MS 10000u   /* from a connection's beginning to its end */
 
 typedef struct lm_health_config {
     lm_addr listen;
