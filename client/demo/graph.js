@@ -1,5 +1,5 @@
 /** The picture of the room: people on a circle, relays beside it, and who is linked with whom and how. */
-import { count, draw, hueOf, inMs } from './ui.js';
+import { count, draw, hueOf } from './ui.js';
 
 const CENTRE = { x: 190, y: 125 };
 const RADIUS = { x: 94, y: 92 };
@@ -50,7 +50,7 @@ function drawRelay({ address, state, words, time }, { x, y }) {
 /**
  * @param {SVGElement} svg
  * @param {{self: object, people: object[], links: object[], relays: object[]}} room people: { id, name, state,
- *   path, rtt }; links, between them: { a, b, path }; relays: { address, state, words, time }
+ *   path }; links, between them: { a, b, path }; relays: { address, state, words, time }
  */
 export function drawGraph(svg, { self, people, links, relays }) {
   const shown = [...people].sort((a, b) => (a.id < b.id ? -1 : 1)).slice(0, DRAWN);
@@ -69,10 +69,9 @@ export function drawGraph(svg, { self, people, links, relays }) {
     ...links
       .filter(({ a, b }) => at.has(a) && at.has(b))
       .map(({ a, b, path }) => edge(at.get(a), at.get(b), `${KINDS[path]} theirs`)),
-    ...linked.map(({ id, name, path, rtt }) => {
-      const title = `You and ${name}: ${KINDS[path]}${rtt === null ? '' : `, ${inMs(rtt)}`}`;
-      return edge(own, at.get(id), `${KINDS[path]} ours`, title);
-    }),
+    ...linked.map(({ id, name, path }) => (
+      edge(own, at.get(id), `${KINDS[path]} ours`, `You and ${name}: ${KINDS[path]}`)
+    )),
     ...relays.map((relay, i) => drawRelay(relay, places[i])),
     ...shown.map((person) => drawPerson(person, at.get(person.id), radius, all <= NAMED && person.name)),
     drawPerson(self, own, radius + 2, 'You', true),

@@ -3,10 +3,12 @@
  * [[id, 'direct' | 'relay'], …]; what a page says of links between others is not asked for.
  */
 import { drawGraph } from './graph.js';
-import { $, avatar, element, inMs, nameOf, onceAFrame, setText } from './ui.js';
+import { $, avatar, element, gathered, inMs, nameOf, setText } from './ui.js';
 
 const PING_EVERY = 2000; // milliseconds
+const PINGS = 10; // at a time: in a larger room some wait for the next one
 const TELL_AFTER = 150; // milliseconds in which changes are gathered
+const SHOW_AFTER = 60;
 const MAX_LINKS = 128; // that one member may tell of
 
 const PATHS = { direct: 'direct', relay: 'relayed' };
@@ -30,9 +32,11 @@ export class People {
   #people = new Map(); // id → { id, name, peer, row, rtt, links: Map(id → path) }
   #own; // our row
   #told = '';
-  #tellTimer = 0;
   #pingTimer;
-  #show = onceAFrame(() => this.#render());
+  #pinged = 0;
+  #drawn = '';
+  #show = gathered(() => this.#render(), SHOW_AFTER);
+  #tellSoon = gathered(() => this.#tell(), TELL_AFTER);
 
   constructor(net, room) {
     this.#net = net;
@@ -76,15 +80,11 @@ export class People {
   /** Something about us, a member or a relay is new. */
   changed() {
     this.#show();
-    this.#tellTimer ||= setTimeout(() => {
-      this.#tellTimer = 0;
-      this.#tell();
-    }, TELL_AFTER);
+    this.#tellSoon();
   }
 
   end() {
     clearInterval(this.#pingTimer);
-    clearTimeout(this.#tellTimer);
     $('peers').replaceChildren();
     $('relays').replaceChildren();
     $('graph').replaceChildren();
@@ -107,7 +107,10 @@ export class People {
 
   #measureAll() {
     if (document.hidden) return;
-    for (const { id, peer } of this.#people.values()) if (peer.state === 'open') this.#measure(id);
+    const open = [...this.#people.values()].filter(({ peer }) => peer.state === 'open');
+    const due = Math.min(PINGS, open.length);
+    for (let i = 0; i < due; i += 1) this.#measure(open[(this.#pinged + i) % open.length].id);
+    this.#pinged += due;
     this.#show();
   }
 
@@ -169,12 +172,16 @@ export class People {
       return row;
     }));
     document.title = `${this.#room.name} (${rows.length}) – Lumamesh`;
-    drawGraph($('graph'), {
+    const picture = {
       self: { id: this.#net.id, name: nameOf(this.#room) },
-      people: people.map(({ id, name, peer, rtt }) => ({ id, name, state: peer.state, path: peer.path, rtt })),
+      people: people.map(({ id, name, peer }) => ({ id, name, state: peer.state, path: peer.path })),
       links,
       relays,
-    });
+    };
+    const text = JSON.stringify(picture);
+    if (text === this.#drawn) return;
+    this.#drawn = text;
+    drawGraph($('graph'), picture);
   }
 
   #renderPerson({ id, peer, row, rtt }, links) {

@@ -112,6 +112,17 @@ export function onceAFrame(work) {
   };
 }
 
+/** A function that runs `work` once some time later, however often it is called until then. */
+export function gathered(work, ms) {
+  let timer = 0;
+  return () => {
+    timer ||= setTimeout(() => {
+      timer = 0;
+      work();
+    }, ms);
+  };
+}
+
 /** Writes only what changed: live regions announce every writing. */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
