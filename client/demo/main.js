@@ -273,7 +273,14 @@ function readHash() {
   const invitation = readInvitation();
   $('room').value = invitation.room || 'lobby';
   $('secret').value = invitation.secret;
-  told = invitation.relays;
+  // A link that was cut on its way must not keep the page from the relays that it knows.
+  told = invitation.relays.filter((blob) => {
+    try {
+      return Boolean(decodeRelayConfig(blob));
+    } catch {
+      return false;
+    }
+  });
 }
 
 board = new Board(sendPointer);

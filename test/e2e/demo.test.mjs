@@ -245,7 +245,7 @@ describe('the demo page', { skip: withoutRelay }, () => {
 
   test('a graph of three, one of them behind a relay, and a secret in the link', async () => {
     const { chromium, firefox } = stage.browsers;
-    const outsider = await open(chromium, `${relay.health}/demo#three`);
+    const outsider = await open(chromium, `${relay.health}/demo#three&relay=lm1.cut`);
     await enterDemo(outsider, { nick: 'Cid' });
     const a = await open(chromium, `${relay.health}/demo#three`);
     await a.evaluate(() => document.getElementById('make-secret').click());

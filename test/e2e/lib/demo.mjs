@@ -42,12 +42,13 @@ export const lists = (page, nick, path = 'direct') =>
     { name: nick, way: path },
   );
 
-/** Drops files on the page, `size` bytes each that follow from the seed (as byteOf() says). */
+/** Drops files on the page: `size` bytes of zero each, or bytes that follow from the seed. */
 export const drop = (page, files) =>
   page.evaluate((list) => {
     const transfer = new DataTransfer();
-    for (const { name, size, seed = 1 } of list) {
-      const bytes = new Uint8Array(size).map((_, i) => (i * seed + (i >>> 8)) & 255);
+    for (const { name, size, seed } of list) {
+      const bytes = new Uint8Array(size);
+      if (seed) for (let i = 0; i < size; i += 1) bytes[i] = i * seed + (i >>> 8);
       transfer.items.add(new File([bytes], name, { type: 'text/html' }));
     }
     const event = (type) =>
