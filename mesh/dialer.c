@@ -10,6 +10,7 @@
 #define BACKOFF_MIN 1000
 #define BACKOFF_MAX 60000
 #define BACKOFF_KNOWN 3000     /* ms, where a link has been up */
+#define KNOWN_TIME 1000        /* ms for which it was: who is refused at once is not known for that */
 #define STABLE_TIME 10000      /* ms for which a link is up before its failures are forgotten */
 #define SELF_TIME (10 * 60000) /* ms: the address may lead to another node by then */
 #define FIRST_TIME 200         /* ms within which a newly learned node is dialled */
@@ -117,9 +118,9 @@ void lm_dialer_link_up(lm_mesh *mesh, lm_ms now, lm_mesh_link *link)
     (void)now;
     if (dial == NULL)
         return;
-    dial->was_up = true;
     dial->self = false;
     dial->salt_logged = false;
+    dial->unheard = 0;
     dial->node = link->node;
 }
 
@@ -151,6 +152,7 @@ void lm_dialer_link_ended(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, bool was
     link->dial = NULL;
     if (dial != NULL) {
         dial->link = NULL;
+        dial->was_up = dial->was_up || (was_up && now - link->since >= KNOWN_TIME);
         if (was_up && now - link->since >= STABLE_TIME)
             dial->failures = 0;
         /* In a large mesh it may have made room for another node: then it is others' turn. */

@@ -16,7 +16,8 @@ struct lm_dial {
     bool configured; /* of MESH_PEERS; else of its node's record */
     bool self;       /* led to this very node */
     bool salt_logged;
-    bool was_up;
+    bool was_up;        /* for a moment at least */
+    unsigned unheard;   /* links in a row that the other side ended without a word: another salt? */
     lm_mesh_node *node; /* who is there, if known */
     lm_mesh_link *link; /* by it, of any state but dead */
     unsigned failures;  /* in a row */

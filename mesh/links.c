@@ -75,7 +75,7 @@ lm_mesh_link *lm_links_find(const lm_mesh *mesh, lm_link_id id)
 
 void lm_links_mark_ready(lm_mesh *mesh, lm_mesh_link *link)
 {
-    if (link->ready || link->state == LM_LINK_DEAD || !lm_noise_stream_pending(&link->stream))
+    if (link->ready || !lm_noise_stream_pending(&link->stream))
         return;
     link->ready = true;
     DL_APPEND2(mesh->ready, link, ready_prev, ready_next);
@@ -100,6 +100,24 @@ void lm_links_begin(lm_mesh *mesh, lm_ms now, lm_mesh_link *link)
     lm_links_mark_ready(mesh, link);
 }
 
+/*
+ * Bytes of the end of a link that still go to the network: the hello above all, so that the other side, to
+ * whom an end without a word means another salt, knows better. One for which more waits does not read.
+ */
+#define LAST_WORDS_MAX LM_NOISE_PAYLOAD_MAX
+
+static bool has_last_words(const lm_mesh_link *link)
+{
+    return link->stream.open && link->stream.out.len > 0 && link->stream.out.len <= LAST_WORDS_MAX &&
+           link->in_flight < LM_MESH_IN_FLIGHT_MAX;
+}
+
+/*
+ * The dialling side knows of another salt by the other side's end of the link before it has said anything. A
+ * node that ends at just that moment looks the same, so once is not enough.
+ */
+#define UNHEARD_MIN 2
+
 /* Counts and logs that a handshake failed, and whether it looks like another salt. */
 static void note_failure(lm_mesh *mesh, lm_ms now, const lm_mesh_link *link, bool salt)
 {
@@ -119,27 +137,35 @@ static void note_failure(lm_mesh *mesh, lm_ms now, const lm_mesh_link *link, boo
                 link->dial != NULL ? link->dial->host_port : lm_log_address(mesh->log, &link->addr, text));
 }
 
+/* A dialled link has ended after our part of the handshake and without a word; theirs: the other side did it.
+ */
+static void note_unheard(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, bool theirs)
+{
+    lm_dial *dial = link->dial;
+    /* MESH_PEERS may name this very node as well as the others. */
+    bool self = memcmp(link->stream.nk, mesh->keys.nk, sizeof mesh->keys.nk) == 0;
+    if (self && dial != NULL)
+        dial->self = true;
+    if (!self)
+        note_failure(mesh, now, link, theirs && dial != NULL && ++dial->unheard >= UNHEARD_MIN);
+}
+
 void lm_links_close(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, bool tell)
 {
     bool was_up = link->state == LM_LINK_UP, was_connecting = link->state == LM_LINK_CONNECTING;
     lm_mesh_node *node = link->node;
     if (link->state == LM_LINK_DEAD)
         return;
-    /* The dialling side knows of another salt by the other side's end of the link, or silence. */
-    bool unheard = !was_up && !was_connecting && link->dialled && link->stream.open && !link->stream.heard;
-    /* Except where that is this very node, which MESH_PEERS may name as well as the others. */
-    bool self = unheard && memcmp(link->stream.nk, mesh->keys.nk, sizeof mesh->keys.nk) == 0;
-    if (self && link->dial != NULL)
-        link->dial->self = true;
-    if (unheard && !self)
-        note_failure(mesh, now, link, true);
+    if (!was_up && !was_connecting && link->dialled && link->stream.open && !link->stream.heard)
+        note_unheard(mesh, now, link, !tell);
     link->state = LM_LINK_DEAD;
     HASH_DEL(mesh->links, link);
     mesh->link_count--;
     lm_deadlines_remove(&mesh->link_deadlines, &link->deadline);
-    if (link->ready)
-        DL_DELETE2(mesh->ready, link, ready_prev, ready_next);
-    DL_APPEND2(mesh->dying, link, ready_prev, ready_next);
+    if (tell && has_last_words(link))
+        lm_links_mark_ready(mesh, link);
+    else
+        lm_links_bury(mesh, link);
     if (tell)
         lm_mesh_emit(mesh, LM_MESH_CLOSE, link->id, NULL);
     if (was_up) {
@@ -154,6 +180,14 @@ void lm_links_close(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, bool tell)
     lm_dialer_link_ended(mesh, now, link, was_up);
     if (node != NULL)
         lm_nodes_release(mesh, node);
+}
+
+void lm_links_bury(lm_mesh *mesh, lm_mesh_link *link)
+{
+    if (link->ready)
+        DL_DELETE2(mesh->ready, link, ready_prev, ready_next);
+    link->ready = false;
+    DL_APPEND2(mesh->dying, link, ready_prev, ready_next);
 }
 
 void lm_links_reap(lm_mesh *mesh)
@@ -229,7 +263,7 @@ void lm_links_input(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, const void *da
         bool salt = result == LM_EAUTH && !link->dialled && !was_open && step == 2;
         if (link->stream.open && result != LM_ENOMEM && link->stream.heard)
             mesh->stats.drops.malformed++;
-        else if (!(link->dialled && link->stream.open))
+        else if (!(link->dialled && link->stream.open)) /* else lm_links_close() does */
             note_failure(mesh, now, link, salt);
         lm_links_close(mesh, now, link, true);
         return;

@@ -42,8 +42,14 @@ void lm_links_mark_ready(lm_mesh *mesh, lm_mesh_link *link);
 void lm_links_doom(lm_mesh *mesh, lm_mesh_link *link);
 void lm_links_close_doomed(lm_mesh *mesh, lm_ms now);
 
-/* Ends a link; tell: the caller does not know of it yet. It is freed by lm_links_reap(). */
+/*
+ * Ends a link; tell: the caller does not know of it yet. What little waits to be sent then still goes, from
+ * mesh->ready; after that, or else at once, the link is freed by lm_links_reap().
+ */
 void lm_links_close(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, bool tell);
+
+/* A dead link has nothing to say any more. */
+void lm_links_bury(lm_mesh *mesh, lm_mesh_link *link);
 void lm_links_reap(lm_mesh *mesh);
 
 void lm_links_timeout(lm_mesh *mesh, lm_ms now);

@@ -12,8 +12,6 @@
 #include "mesh/members.h"
 #include "mesh/nodes.h"
 
-#define IN_FLIGHT_MAX (128 * 1024) /* bytes handed out for a link before the network has taken them */
-
 /* An output that waits to be polled. */
 typedef struct lm_mesh_event {
     struct lm_mesh_event *prev, *next;
@@ -92,6 +90,15 @@ void lm_mesh_destroy(lm_mesh *mesh)
     lm_deadlines_clear(&mesh->conversation_deadlines);
     lm_members_clear(mesh);
     lm_deadlines_clear(&mesh->link_deadlines); /* it touches their owners */
+    while (mesh->ready != NULL) {
+        link = mesh->ready;
+        if (link->state == LM_LINK_DEAD) {
+            lm_links_bury(mesh, link);
+        } else {
+            DL_DELETE2(mesh->ready, link, ready_prev, ready_next);
+            link->ready = false;
+        }
+    }
     HASH_ITER(hh, mesh->links, link, next_link) {
         HASH_DEL(mesh->links, link);
         DL_APPEND2(mesh->dying, link, ready_prev, ready_next);
@@ -260,18 +267,20 @@ static int poll_links(lm_mesh *mesh, lm_ms now, lm_mesh_output *out)
 {
     while (mesh->ready != NULL) {
         lm_mesh_link *link = mesh->ready;
+        bool dead = link->state == LM_LINK_DEAD;
         DL_DELETE2(mesh->ready, link, ready_prev, ready_next);
         link->ready = false;
-        if (link->in_flight >= IN_FLIGHT_MAX) /* lm_mesh_sent() makes it ready again */
+        if (!dead && link->in_flight >= LM_MESH_IN_FLIGHT_MAX) /* lm_mesh_sent() makes it ready again */
             continue;
         int len = lm_noise_stream_take(&link->stream, mesh->out);
-        if (len < 0) {
+        if (len < 0 && !dead)
             lm_links_close(mesh, now, link, true);
+        else if (dead && (len <= 0 || !lm_noise_stream_pending(&link->stream)))
+            lm_links_bury(mesh, link);
+        else
+            lm_links_mark_ready(mesh, link);
+        if (len <= 0)
             continue;
-        }
-        if (len == 0)
-            continue;
-        lm_links_mark_ready(mesh, link);
         link->in_flight += (size_t)len;
         link->bytes_out += (uint64_t)len;
         mesh->stats.bytes_out += (uint64_t)len;
@@ -298,7 +307,7 @@ int lm_mesh_poll(lm_mesh *mesh, lm_ms now, lm_mesh_output *out)
 {
     free(mesh->polled);
     mesh->polled = NULL;
-    /* Bytes first: what was queued before a link's end has gone to the network before its LM_MESH_CLOSE. */
+    /* Bytes first: the last words of a link have gone to the network before its LM_MESH_CLOSE. */
     if (poll_links(mesh, now, out) == 1)
         return 1;
     settle(mesh, now);

@@ -13,6 +13,7 @@
 #define LM_MESH_BODY_MAX 66560     /* bytes of a message within a conversation */
 #define LM_MESH_BAN (60 * 1000)    /* ms without links and conversations for a node that broke a rule */
 #define LM_MESH_NEIGHBOURS_MAX 256 /* that a node may say it has */
+#define LM_MESH_IN_FLIGHT_MAX (128 * 1024) /* bytes handed out for a link that the network has not taken */
 
 typedef struct lm_mesh_link lm_mesh_link;
 typedef struct lm_mesh_node lm_mesh_node;
@@ -25,7 +26,7 @@ typedef enum lm_mesh_link_state {
     LM_LINK_CONNECTING,  /* dialled */
     LM_LINK_HANDSHAKING, /* Noise, then the other side's hello */
     LM_LINK_UP,
-    LM_LINK_DEAD /* on mesh->dying, to be freed when the turn is over */
+    LM_LINK_DEAD /* on mesh->ready with its last words, then on mesh->dying, to be freed with the turn */
 } lm_mesh_link_state;
 
 /* links.c */

@@ -12,7 +12,8 @@
 #define READ_SIZE 65536
 #define ADDRESSES_MAX 8  /* of a name that are tried */
 #define NEXT_ADDRESS 250 /* ms after which the next one is tried beside those before (RFC 8305 section 5) */
-#define LINGER 5000      /* ms for what was sent to go, once a link is to be closed */
+#define LINGER 5000      /* ms for the other side to end its half, once a link is to be closed */
+#define LINGERING_MAX 64 /* connections that wait for that: of more, the oldest is closed */
 #define LOG_INTERVAL 60000
 
 typedef struct wire wire;
@@ -70,7 +71,8 @@ struct lm_mesh_uv {
     unsigned handles; /* open ones and requests: the memory goes with the last */
     uint16_t port;
     link_uv *links;
-    wire *lingering;
+    wire *lingering; /* the oldest first */
+    unsigned lingering_count;
     lm_ms armed; /* what the timer is set to */
     lm_log_limit accept_limit;
     lm_mesh_uv_stats stats;
@@ -121,27 +123,33 @@ static void stop_lingering(wire *w)
         return;
     w->closes_at = LM_MS_NEVER;
     DL_DELETE(w->owner->lingering, w);
+    w->owner->lingering_count--;
     close_wire(w);
 }
 
 static void on_shut_down(uv_shutdown_t *request, int status)
 {
-    (void)status;
-    stop_lingering(request->handle->data);
+    if (status != 0)
+        stop_lingering(request->handle->data);
 }
 
-/* Closes it once what was sent has gone, or after a while. */
+/*
+ * Ends our half of it, and closes it when the other side has ended its own, or after a while. What comes
+ * until then is read and dropped: bytes that come to a closed socket are answered by a reset, which can
+ * overtake what was sent last.
+ */
 static void linger(wire *w)
 {
     lm_mesh_uv *m = w->owner;
     w->link = NULL;
-    uv_read_stop((uv_stream_t *)&w->handle);
     if (m->closing || uv_shutdown(&w->shutdown, (uv_stream_t *)&w->handle, on_shut_down) != 0) {
         close_wire(w);
         return;
     }
     w->closes_at = now_of(m) + LINGER;
     DL_APPEND(m->lingering, w);
+    if (++m->lingering_count > LINGERING_MAX)
+        stop_lingering(m->lingering);
 }
 
 static void free_link(link_uv *link)
@@ -188,6 +196,8 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf)
 {
     wire *w = stream->data;
     lm_mesh_uv *m = w->owner;
+    if (w->link == NULL && len < 0)
+        stop_lingering(w);
     if (w->link == NULL || len == 0)
         return;
     if (len < 0)

@@ -99,7 +99,7 @@ static int read_handshake(lm_noise_stream *s, const uint8_t *msg, size_t len)
     if (result != LM_OK)
         return result;
     if (expected > 0 && !is_key_of(nk, &s->noise))
-        return LM_EAUTH;
+        return LM_EMALFORMED;
     if (!lm_noise_is_done(&s->noise))
         return LM_OK;
     memcpy(s->nk, nk, sizeof nk);

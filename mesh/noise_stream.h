@@ -48,8 +48,8 @@ void lm_noise_stream_clear(lm_noise_stream *s);
 
 /*
  * Takes len bytes that arrived; what they say goes into s->in. After an error the stream is of no more use:
- * LM_EAUTH, a message does not open (of the handshake's third: another salt); LM_EMALFORMED; LM_ECRYPTO;
- * LM_ENOMEM.
+ * LM_EAUTH, a message does not open (of the handshake's third: another salt); LM_EMALFORMED, also where nk is
+ * not the key that was proven; LM_ECRYPTO; LM_ENOMEM.
  */
 int lm_noise_stream_input(lm_noise_stream *s, const void *data, size_t len);
 

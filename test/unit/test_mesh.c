@@ -34,7 +34,8 @@ typedef struct net {
                           "1^a" gives a up, "1!a" room full */
     char log[1024];
     lm_log handler;
-    uint32_t room_size;
+    uint32_t room_size, links_max;
+    int delivered[NODES]; /* sends of a node that arrive before the rest is lost; -1: all */
 } net;
 
 static void on_log(void *ctx, lm_log_level level, const char *text)
@@ -109,7 +110,9 @@ static bool drain(net *n, int node)
             dial(n, node, &out);
         } else if (out.kind == LM_MESH_SEND) {
             lm_mesh_sent(n->mesh[node], n->now, out.link, out.bytes.len);
-            if (e != NULL)
+            bool arrives = n->delivered[node] != 0;
+            n->delivered[node] -= n->delivered[node] > 0;
+            if (e != NULL && arrives)
                 lm_mesh_input(n->mesh[n->ends[e->other].node], n->now, n->ends[e->other].link, out.bytes.data,
                               out.bytes.len);
         } else if (out.kind == LM_MESH_CLOSE) {
@@ -163,6 +166,8 @@ static void start(net *n, int node, const char *salt, uint64_t unix_ms)
     memset(seed, node + 1, sizeof seed);
     lm_mesh_limits_default(&config.limits);
     config.limits.room_size = n->room_size;
+    if (n->links_max > 0)
+        config.limits.links_wanted = config.limits.links_max = n->links_max;
     assert_int_equal(lm_mesh_create(&n->mesh[node], &config, n->now), LM_OK);
     lm_mesh_set_unix_time(n->mesh[node], n->now, unix_ms);
     set_record(n, node, unix_ms);
@@ -184,6 +189,8 @@ static net *begin(int nodes)
     net *n = calloc(1, sizeof *n);
     n->now = 1000;
     n->room_size = 250;
+    for (int i = 0; i < NODES; i++)
+        n->delivered[i] = -1;
     n->handler = (lm_log){.level = LM_LOG_INFO, .handler = on_log, .ctx = n};
     for (int i = 0; i < nodes; i++)
         start(n, i, "a salt of some length", UNIX);
@@ -334,6 +341,88 @@ static void another_salt_is_counted_and_logged(void **state)
     finish(n);
 }
 
+/* The node that has no place says so by its hello and the end of the link. */
+static void who_finds_no_place_does_not_doubt_the_salt(void **state)
+{
+    net *n = begin(0);
+    (void)state;
+    n->links_max = 1;
+    for (int i = 0; i < 3; i++)
+        start(n, i, "a salt of some length", UNIX);
+    pass(n, 9000);
+    const lm_mesh_stats *stats[] = {lm_mesh_get_stats(n->mesh[0]), lm_mesh_get_stats(n->mesh[1]),
+                                    lm_mesh_get_stats(n->mesh[2])};
+    uint64_t refused = 0;
+    for (int i = 0; i < 3; i++) {
+        refused += stats[i]->drops.link_limit;
+        assert_int_equal(stats[i]->drops.salt, 0);
+        assert_int_equal(stats[i]->drops.handshake, 0);
+    }
+    assert_true(refused > 2);
+    assert_null(strstr(n->log, "MESH_SALT"));
+    finish(n);
+}
+
+/* Both dial at the same moment, over and over: one of two links ends where it opens. */
+static void who_has_a_link_already_does_not_doubt_the_salt(void **state)
+{
+    uint64_t duplicates = 0;
+    (void)state;
+    for (int round = 0; round < 50; round++) {
+        net *n = begin(3);
+        for (int i = 0; i < 3; i++) {
+            const lm_mesh_stats *stats = lm_mesh_get_stats(n->mesh[i]);
+            duplicates += stats->drops.duplicate;
+            assert_int_equal(stats->links, 2);
+            assert_int_equal(stats->drops.salt, 0);
+            assert_int_equal(stats->drops.handshake, 0);
+        }
+        finish(n);
+    }
+    assert_true(duplicates > 0);
+}
+
+/* Node 0 dials node 1, has its handshake done, and node 1 does not get the last message of it. */
+static net *begin_half(void)
+{
+    static const char *const peers[] = {"1:7000"};
+    net *n = begin(0);
+    n->delivered[0] = 1;
+    start(n, 0, "a salt of some length", UNIX);
+    start(n, 1, "a salt of some length", UNIX);
+    assert_int_equal(lm_mesh_set_peers(n->mesh[0], n->now, peers, 1), LM_OK);
+    assert_int_equal(lm_mesh_set_peers(n->mesh[1], n->now, NULL, 0), LM_OK);
+    pass(n, 300);
+    return n;
+}
+
+static void a_handshake_without_an_answer_is_no_other_salt(void **state)
+{
+    net *n = begin_half();
+    (void)state;
+    pass(n, 5300);
+    assert_int_equal(lm_mesh_get_stats(n->mesh[0])->drops.salt, 0);
+    assert_int_equal(lm_mesh_get_stats(n->mesh[0])->drops.handshake, 1);
+    assert_string_equal(n->log, "");
+    finish(n);
+}
+
+static void a_node_that_ends_in_a_handshake_has_no_other_salt(void **state)
+{
+    net *n = begin_half();
+    (void)state;
+    stop(n, 1);
+    assert_int_equal(lm_mesh_get_stats(n->mesh[0])->drops.salt, 0);
+    assert_int_equal(lm_mesh_get_stats(n->mesh[0])->drops.handshake, 1);
+    start(n, 1, "a salt of some length", UNIX);
+    n->delivered[0] = -1;
+    pass(n, 3000);
+    assert_int_equal(lm_mesh_get_stats(n->mesh[0])->links, 1);
+    assert_int_equal(lm_mesh_get_stats(n->mesh[0])->drops.salt, 0);
+    assert_null(strstr(n->log, "MESH_SALT"));
+    finish(n);
+}
+
 static void count_live(void *ctx, const lm_mesh_node_info *node)
 {
     *(unsigned *)ctx += node->live;
@@ -430,6 +519,10 @@ int main(void)
         cmocka_unit_test(a_silent_peer_goes_on_where_it_came_back),
         cmocka_unit_test(a_full_room_puts_the_newcomer_out),
         cmocka_unit_test(another_salt_is_counted_and_logged),
+        cmocka_unit_test(who_finds_no_place_does_not_doubt_the_salt),
+        cmocka_unit_test(who_has_a_link_already_does_not_doubt_the_salt),
+        cmocka_unit_test(a_handshake_without_an_answer_is_no_other_salt),
+        cmocka_unit_test(a_node_that_ends_in_a_handshake_has_no_other_salt),
         cmocka_unit_test(a_wrong_clock_keeps_nobody_out),
         cmocka_unit_test(two_without_a_link_speak_through_a_neighbour),
         cmocka_unit_test(a_node_that_dials_itself_notices),

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@ typedef struct node {
 static uv_loop_t loop;
 static node nodes[NODES];
 static const char *salt; /* of the nodes that are opened next */
+static uint32_t links_max;
 
 static void tell(void *ctx, lm_ms now, const lm_mesh_output *out)
 {
@@ -68,6 +70,8 @@ static void open_node(int i, const char *listen)
     crypto_sign_seed_keypair(own.nk, secret, seed);
     config.seed = seed;
     lm_mesh_limits_default(&config.limits);
+    config.limits.links_max = links_max;
+    config.limits.links_wanted = links_max / 2 + 1;
     uv_update_time(&loop);
     assert_int_equal(lm_mesh_create(&n->mesh, &config, uv_now(&loop)), LM_OK);
     lm_mesh_set_unix_time(n->mesh, uv_now(&loop), 1700000000000 + uv_now(&loop));
@@ -124,6 +128,7 @@ static int set_up(void **state)
     (void)state;
     memset(nodes, 0, sizeof nodes);
     salt = "a salt of the tests";
+    links_max = 128;
     uv_loop_init(&loop);
     uv_timer_init(&loop, &ticks); /* so that `until` looks at its clock */
     uv_timer_start(&ticks, wake, 10, 10);
@@ -217,6 +222,23 @@ static void both_sides_see_that_the_salt_differs(void **state)
     assert_int_equal(links(0), 0);
 }
 
+/* Its hello and the end come at once, and both arrive. */
+static void who_finds_no_place_hears_whose_it_is(void **state)
+{
+    (void)state;
+    links_max = 1;
+    open_node(0, "127.0.0.1:0");
+    open_node(1, NULL);
+    open_node(2, NULL);
+    dial(1, "127.0.0.1", 0);
+    until(links(0) == 1);
+    dial(2, "127.0.0.1", 0);
+    until(lm_mesh_get_stats(nodes[0].mesh)->drops.link_limit >= 2);
+    until(lm_mesh_get_stats(nodes[2].mesh)->links_up >= 2);
+    assert_int_equal(lm_mesh_get_stats(nodes[2].mesh)->drops.salt, 0);
+    assert_int_equal(lm_mesh_get_stats(nodes[2].mesh)->drops.handshake, 0);
+}
+
 static void who_dials_itself_is_not_warned(void **state)
 {
     (void)state;
@@ -232,6 +254,7 @@ typedef struct stranger {
     uv_tcp_t handle;
     uv_connect_t connect;
     bool connected, ended;
+    bool stays; /* with its half of the connection, when the other side has ended its own */
 } stranger;
 
 static void give(uv_handle_t *handle, size_t size, uv_buf_t *buf)
@@ -247,6 +270,9 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf)
     (void)buf;
     if (len < 0) {
         s->ended = true;
+        uv_read_stop(stream);
+    }
+    if (len < 0 && !s->stays) {
         uv_close((uv_handle_t *)stream, NULL);
     }
 }
@@ -306,6 +332,28 @@ static void garbage_closes_its_link(void **state)
     assert_int_equal(lm_mesh_get_stats(nodes[0].mesh)->drops.handshake, 1);
 }
 
+/* A reset, in answer to what comes after the end, could overtake what was said before it. */
+static void who_goes_on_talking_is_not_reset(void **state)
+{
+    static stranger s;
+    char text[] = "GGGGGGGG";
+    uv_buf_t buf = uv_buf_init(text, 8);
+    (void)state;
+    memset(&s, 0, sizeof s);
+    s.stays = true;
+    open_node(0, "127.0.0.1:0");
+    connect_stranger(&s, 0);
+    until(s.connected);
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(uv_try_write((uv_stream_t *)&s.handle, &buf, 1), 8);
+        for (int turns = 0; turns < 10; turns++)
+            uv_run(&loop, UV_RUN_NOWAIT);
+    }
+    until(s.ended);
+    assert_int_equal(uv_try_write((uv_stream_t *)&s.handle, &buf, 1), 8);
+    uv_close((uv_handle_t *)&s.handle, NULL);
+}
+
 #define test(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -315,6 +363,8 @@ int main(void)
         test(an_address_that_is_taken_is_named),     test(who_cannot_be_reached_is_tried_again),
         test(both_sides_see_that_the_salt_differs),  test(who_dials_itself_is_not_warned),
         test(one_address_takes_only_so_many_places), test(garbage_closes_its_link),
+        test(who_finds_no_place_hears_whose_it_is),  test(who_goes_on_talking_is_not_reset),
     };
+    signal(SIGPIPE, SIG_IGN);
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }
