@@ -32,6 +32,7 @@ struct lm_claim {
     lm_presence_of *who;
     lm_share *share;
     char *info; /* owned */
+    lm_ms since;
     uint32_t mark;
     lm_claim *who_prev, *who_next, *share_prev, *share_next;
 };
@@ -61,6 +62,7 @@ struct lm_mesh_room {
 struct lm_local_peer {
     uint8_t id[LM_MESH_PEER_LEN];
     bool silent;
+    lm_ms heard; /* silent: since then nothing has been */
     lm_presence_of *places;
     UT_hash_handle hh;
 };
@@ -461,12 +463,22 @@ void lm_mesh_leave(lm_mesh *mesh, lm_ms now, const uint8_t room_id[LM_MESH_ROOM_
     release_room(mesh, now, room);
 }
 
-/* A place here whose peer is silent, and is claimed by another node, goes to that. */
+/*
+ * True when another node has named the peer after its session here was heard last: it went there. One that
+ * was there before has two sessions, of which this is one, and the other may be as silent.
+ */
+static bool has_moved(const lm_presence_of *who)
+{
+    return who->local != NULL && who->local->silent && who->claims != NULL &&
+           who->claims->who_prev->since >= who->local->heard; /* the newest */
+}
+
+/* A place here whose peer has moved goes to the node where it is. */
 static void give_up(lm_mesh *mesh, lm_ms now, lm_presence_of *who)
 {
     lm_mesh_room *room = who->room;
     char *info = who->info;
-    if (who->local == NULL || !who->local->silent || who->claims == NULL)
+    if (!has_moved(who))
         return;
     who->info = NULL;
     mesh->stats.given_up++;
@@ -485,6 +497,7 @@ void lm_mesh_peer_silent(lm_mesh *mesh, lm_ms now, const uint8_t peer[LM_MESH_PE
     if (local == NULL || local->silent == silent)
         return;
     local->silent = silent;
+    local->heard = now > LM_MESH_SILENT_TIME ? now - LM_MESH_SILENT_TIME : 0;
     for (lm_presence_of *who = silent ? local->places : NULL, *next; who != NULL; who = next) {
         next = who->local_next; /* the last one's local goes with it, and next is NULL then */
         give_up(mesh, now, who);
@@ -545,23 +558,30 @@ int lm_members_on_rooms(lm_mesh *mesh, lm_ms now, lm_mesh_node *node, const lm_m
 }
 
 /*
- * The newest of those who joined before we knew how full the room was has to go, where it is over-full.
+ * The newest of those who joined before we knew how full the room was have to go, where it is over-full. One
+ * that is a member elsewhere, too, does not: it would not make a place.
  */
 static void check_size(lm_mesh *mesh, lm_ms now, lm_mesh_room *room)
 {
     lm_presence_of *who, *next, *newest = NULL;
     uint32_t leaving = 0;
-    if (room->local_count + room->remote_count <= mesh->limits.room_size || now - room->opened > SETTLE_TIME)
+    if (now - room->opened > SETTLE_TIME)
         return;
-    HASH_ITER(hh, room->peers, who, next) {
-        leaving += who->evicted;
-        if (who->local != NULL && !who->evicted && (newest == NULL || who->joined >= newest->joined))
-            newest = who;
+    while (room->local_count + room->remote_count - leaving > mesh->limits.room_size) {
+        leaving = 0;
+        newest = NULL;
+        HASH_ITER(hh, room->peers, who, next) {
+            leaving += who->evicted;
+            if (who->local != NULL && who->claims == NULL && !who->evicted &&
+                (newest == NULL || who->joined >= newest->joined))
+                newest = who;
+        }
+        if (newest == NULL || room->local_count + room->remote_count - leaving <= mesh->limits.room_size)
+            return;
+        newest->evicted = true;
+        leaving++;
+        emit(mesh, LM_MESH_ROOM_FULL, newest, NULL);
     }
-    if (newest == NULL || room->local_count + room->remote_count - leaving <= mesh->limits.room_size)
-        return;
-    newest->evicted = true;
-    emit(mesh, LM_MESH_ROOM_FULL, newest, NULL);
 }
 
 /* A node names a member. Negative: it broke a rule. */
@@ -601,7 +621,7 @@ static int claim_peer(lm_mesh *mesh, lm_ms now, lm_share *share, const uint8_t i
         mesh->stats.drops.memory++;
         return LM_OK;
     }
-    *claim = (lm_claim){.who = who, .share = share, .info = copy, .mark = mark};
+    *claim = (lm_claim){.who = who, .share = share, .info = copy, .since = now, .mark = mark};
     DL_APPEND2(who->claims, claim, who_prev, who_next);
     DL_APPEND2(share->claims, claim, share_prev, share_next);
     share->count++;
@@ -609,7 +629,6 @@ static int claim_peer(lm_mesh *mesh, lm_ms now, lm_share *share, const uint8_t i
     if (is_remote(who) && who->claims == claim) {
         count_remote(mesh, share->room, 1);
         emit(mesh, LM_MESH_JOINED, who, info);
-        check_size(mesh, now, share->room);
     }
     return LM_OK;
 }
@@ -647,12 +666,13 @@ int lm_members_on_members(lm_mesh *mesh, lm_ms now, lm_mesh_node *node, const lm
                 unclaim(mesh, claim);
         }
     }
+    check_size(mesh, now, room);
     if (!share->told)
         tell_members(mesh, now, share);
     /* Last, for it may be the end of the room: places here that the node has taken over. */
     for (claim = share->claims; claim != NULL; claim = next) {
         next = claim->share_next;
-        if (claim->mark != mark || claim->who->local == NULL || !claim->who->local->silent)
+        if (claim->mark != mark || !has_moved(claim->who))
             continue;
         bool last = room->local_count == 1;
         give_up(mesh, now, claim->who);
@@ -685,7 +705,7 @@ int lm_mesh_signal(lm_mesh *mesh, lm_ms now, const uint8_t room_id[LM_MESH_ROOM_
     const lm_presence_of *sender = find_peer(room, from), *target = find_peer(room, to);
     const lm_claim *claim;
     int result = LM_ENOTFOUND;
-    if (sender == NULL || sender->local == NULL || target == NULL || !is_remote(target))
+    if (sender == NULL || sender->local == NULL || target == NULL || target == sender)
         return LM_ENOTFOUND;
     if (strlen(data) > LM_MESH_DATA_MAX)
         return LM_ETOOBIG;

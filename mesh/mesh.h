@@ -124,14 +124,16 @@ void lm_mesh_leave(lm_mesh *mesh, lm_ms now, const uint8_t room[LM_MESH_ROOM_LEN
                    const uint8_t peer[LM_MESH_PEER_LEN]);
 
 /*
- * The peer's session has been silent for 7 s, or was heard again: while it is silent, another node that has
- * the same peer gets its places (LM_MESH_GIVE_UP).
+ * The peer's session has been silent for LM_MESH_SILENT_TIME, or was heard again: while it is silent, another
+ * node that has named the same peer since gets its places (LM_MESH_GIVE_UP).
  */
+#define LM_MESH_SILENT_TIME 7000 /* ms */
 void lm_mesh_peer_silent(lm_mesh *mesh, lm_ms now, const uint8_t peer[LM_MESH_PEER_LEN], bool silent);
 
 /*
- * A signal of a member here to one elsewhere; data (copied) is UTF-8. LM_ENOTFOUND: no such member elsewhere;
- * LM_ETOOBIG; LM_ELIMIT: too much waits for that node; LM_ENOMEM.
+ * A signal of a member here to one elsewhere, at every node that has it, whether it is here, too, or not;
+ * data (copied) is UTF-8. LM_ENOTFOUND: no such member elsewhere; LM_ETOOBIG; LM_ELIMIT: too much waits for
+ * that node; LM_ENOMEM.
  */
 int lm_mesh_signal(lm_mesh *mesh, lm_ms now, const uint8_t room[LM_MESH_ROOM_LEN],
                    const uint8_t from[LM_MESH_PEER_LEN], const uint8_t to[LM_MESH_PEER_LEN],

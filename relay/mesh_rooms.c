@@ -44,13 +44,16 @@ static lm_member *place_of(const lm_relay *relay, const lm_room *room, const uin
 }
 
 /*
- * The peer has gone on at another node: to all others it stays a member. A detached peer goes with its last
- * place, as nothing is left for its session to come back to.
+ * The peer has gone on at another node: to all others it stays a member. Its session here hears of it, if it
+ * ever hears anything again, and may join again. A detached peer goes with its last place, as nothing is left
+ * for its session to come back to.
  */
-static void give_up(lm_relay *relay, lm_member *member)
+static void give_up(lm_relay *relay, lm_ms now, lm_member *member)
 {
     lm_peer *peer = member->peer;
     relay->stats.places_moved++;
+    if (lm_member_listens(member))
+        lm_message_given_up(relay, now, member);
     lm_rooms_remove(&relay->rooms, member);
     if (peer->session == NULL && peer->places == NULL)
         lm_peers_remove(&relay->peers, peer);
@@ -100,7 +103,7 @@ void lm_mesh_rooms_tell(lm_relay *relay, lm_ms now, const lm_mesh_output *out)
         break;
     case LM_MESH_GIVE_UP:
         if (member != NULL)
-            give_up(relay, member);
+            give_up(relay, now, member);
         break;
     case LM_MESH_ROOM_FULL:
         if (member != NULL)

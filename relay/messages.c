@@ -262,15 +262,29 @@ void lm_message_left_elsewhere(lm_relay *relay, lm_ms now, const lm_room *room, 
     tell_left(relay, now, room, NULL, id);
 }
 
-void lm_message_evicted(lm_relay *relay, lm_ms now, const lm_member *member)
+/* An error that no request has brought about. */
+static void take_back(lm_relay *relay, lm_ms now, const lm_member *member, lm_relay_error error,
+                      const char *text)
 {
     lm_json_writer j = begin(relay, "error");
-    put_string(&j, "code", error_codes[LM_RELAY_ERROR_room_full]);
-    put_string(&j, "message", "others joined at other nodes at the same time, and the room is full");
+    put_string(&j, "code", error_codes[error]);
+    put_string(&j, "message", text);
     put_string(&j, "room", member->room->id_text);
     end(&j, "");
-    count_error(&relay->stats, LM_RELAY_ERROR_room_full);
+    count_error(&relay->stats, error);
     send_text(relay, now, member->peer->session, &j);
+}
+
+void lm_message_evicted(lm_relay *relay, lm_ms now, const lm_member *member)
+{
+    take_back(relay, now, member, LM_RELAY_ERROR_room_full,
+              "others joined at other nodes at the same time, and the room is full");
+}
+
+void lm_message_given_up(lm_relay *relay, lm_ms now, const lm_member *member)
+{
+    take_back(relay, now, member, LM_RELAY_ERROR_not_in_room,
+              "nothing was heard of this session, and the peer went on at another node: join again");
 }
 
 int lm_message_signal(lm_relay *relay, lm_ms now, const lm_member *target, const char *from, const char *data)

@@ -54,6 +54,9 @@ void lm_message_left_elsewhere(lm_relay *relay, lm_ms now, const lm_room *room, 
 /* Tells a member that the room had no place for it after all. */
 void lm_message_evicted(lm_relay *relay, lm_ms now, const lm_member *member);
 
+/* Tells a member whose session has been silent that its place has been given up. */
+void lm_message_given_up(lm_relay *relay, lm_ms now, const lm_member *member);
+
 /* To target, from a peer (its id) in the same room. LM_ETOOBIG: escaped, it does not fit one message. */
 int lm_message_signal(lm_relay *relay, lm_ms now, const lm_member *target, const char *from,
                       const char *data);

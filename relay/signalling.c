@@ -279,10 +279,13 @@ static void on_signal(request *r)
     const lm_member *target = peer != NULL ? lm_rooms_place(room, peer) : NULL;
     int result = LM_ENOTFOUND;
     /* Nobody is a peer of its own: no list says so either. */
-    if (target == NULL)
-        result = signal_elsewhere(r, sender, to, data);
-    else if (target != sender && lm_member_listens(target))
+    if (target != NULL && target != sender && lm_member_listens(target))
         result = lm_message_signal(r->relay, r->now, target, sender->peer->id_text, data);
+    /* Of one that has a session elsewhere, too, either may be dead without our knowing. */
+    if (target != sender) {
+        int elsewhere = signal_elsewhere(r, sender, to, data);
+        result = result == LM_ENOTFOUND ? elsewhere : result;
+    }
     if (result == LM_ETOOBIG)
         answer_error(r, LM_RELAY_ERROR_too_large, "data: with its escapes it fits no message");
     else if (result != LM_OK)

@@ -9,7 +9,8 @@
 
 #include "relay/relay_state.h"
 
-#define LM_SILENCE_TIME 7000 /* ms without a check, of which browsers make one in 6 s at least (RFC 7675) */
+/* ms without a check, of which browsers make one in 6 s at least (RFC 7675) */
+#define LM_SILENCE_TIME LM_MESH_SILENT_TIME
 #define LM_SILENCE_LOOK 1000 /* ms after which it is looked whether a silent one is heard again */
 
 /* Begins to watch a peer that has been attached to a session. */

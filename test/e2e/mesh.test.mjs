@@ -27,17 +27,19 @@ const roomId = (name) => createHash('sha256').update(name).digest('hex');
 async function begin() {
   const { connect } = await import('/demo/lumamesh.js');
   window.m = {
-    async join({ name, config, room }) {
-      const net = await connect({ relays: [config], links: 1, storage: null });
+    async join({ name, relays, links = 1, room }) {
+      const net = await connect({ relays, links, storage: null });
+      while (net._links.size < links) await new Promise((resolve) => setTimeout(resolve, 20));
       const log = [];
-      const diary = { id: room, _message: (m) => log.push({ ...m, at: Date.now() }) };
-      for (const other of ['_enter', '_lost', '_wake', '_refused', '_end']) diary[other] = () => {};
+      const enter = (link) => link._request({ action: 'join', room, info: name });
+      const diary = { id: room, _message: (m) => log.push({ ...m, at: Date.now() }), _enter: enter };
+      for (const other of ['_lost', '_wake', '_refused', '_end']) diary[other] = () => {};
       net._rooms.set(room, diary);
       const at = Date.now();
       window.m[name] = { net, log, room, id: net.id };
       const [link] = net._links;
       Object.assign(window.m[name], { send: (m) => link._send(m), ask: (m) => link._request(m) });
-      await link._request({ action: 'join', room, info: name });
+      await Promise.all([...net._links].map(enter));
       return { id: net.id, at };
     },
   };
@@ -74,7 +76,7 @@ describe('a mesh', { skip: withoutNamespaces || withoutRelay, timeout: 240_000 }
   }
 
   const join = (name, n, room) =>
-    page.evaluate((options) => window.m.join(options), { name, config: relays[n - 1].config, room: roomId(room) });
+    page.evaluate((options) => window.m.join(options), { name, relays: [relays[n - 1].config], room: roomId(room) });
 
   /** Waits until the member has heard it, and gives the time at which it did. */
   async function heard(name, action, id, ms) {
@@ -215,6 +217,62 @@ describe('a mesh', { skip: withoutNamespaces || withoutRelay, timeout: 240_000 }
     }
     await leave('one', 'four');
     await meshed(3);
+  });
+
+  test('a browser with sessions at two relays is one member, and one of them is enough', async () => {
+    const COUNT = 60;
+    const other = await browsers[1].open();
+    await other.evaluate(begin);
+    const { id } = await other.evaluate((options) => window.m.join(options), {
+      name: 'both',
+      relays: relays.map(({ config }) => config),
+      links: 2,
+      room: roomId('both'),
+    });
+    const its = await other.evaluate(() => [...window.m.both.net._links].map((link) => link._config.nk));
+    const [dead, ...rest] = [...its, ...relays.map(({ config }) => config.nk)]
+      .filter((nk, i, all) => all.indexOf(nk) === i)
+      .map((nk) => relays.findIndex(({ config }) => config.nk === nk) + 1);
+    // One at the relay of each of its sessions, one at a third.
+    const watchers = { first: dead, second: rest[0], third: rest[1] };
+    for (const [name, n] of Object.entries(watchers)) await join(name, n, 'both');
+    await heard('third', 'peer-joined', id);
+    // Its way to the first relay is cut, which that takes time to notice.
+    net.hub.run('nft', `add rule ip mesh cut ip saddr 10.99.6.2 ip daddr 10.99.${dead}.2 drop
+      add rule ip mesh cut ip saddr 10.99.${dead}.2 ip daddr 10.99.6.2 drop`);
+    await page.evaluate(
+      async ([names, to, count]) => {
+        for (let i = 0; i < count; i += 1) {
+          for (const name of names) {
+            const { send, room } = window.m[name];
+            send({ action: 'signal', room, to, data: `${name} ${i}` });
+          }
+          await new Promise((resolve) => setTimeout(resolve, 50));
+        }
+      },
+      [Object.keys(watchers), id, COUNT],
+    );
+    await wait(500);
+    const signals = await other.evaluate(() =>
+      window.m.both.log.filter(({ action }) => action === 'signal').map(({ data }) => data),
+    );
+    for (const name of Object.keys(watchers)) {
+      const distinct = [...new Set(signals.filter((data) => data.startsWith(name)))];
+      assert.deepEqual(distinct, Array.from({ length: COUNT }, (_, i) => `${name} ${i}`));
+    }
+    const news = await page.evaluate(
+      ([names, whom]) => {
+        const isOf = (m) => (m.id ?? m.peer?.id) === whom || m.peers?.some((peer) => peer.id === whom);
+        return names.map((name) =>
+          window.m[name].log.filter(isOf).map(({ action }) => action.replace('peer-', '')).join(),
+        );
+      },
+      [Object.keys(watchers), id],
+    );
+    net.hub.run('nft', 'flush chain ip mesh cut');
+    assert.deepEqual(news, ['joined', 'joined', 'joined']);
+    await leave(...Object.keys(watchers));
+    await other.close();
   });
 
   test('a relay that is killed takes its members with it within a second', async (t) => {
