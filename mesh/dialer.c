@@ -20,7 +20,7 @@
 
 static void set(lm_mesh *mesh, lm_dial *dial, lm_ms at)
 {
-    (void)lm_deadlines_set(&mesh->dial_deadlines, &dial->deadline, at); /* reserved by add() */
+    (void)lm_deadlines_set(&mesh->dial_deadlines, &dial->deadline, at); /* reserved by create() */
 }
 
 /* Larger than that all could be linked with all. */
@@ -29,12 +29,13 @@ static bool is_large(const lm_mesh *mesh)
     return mesh->stats.nodes > mesh->limits.links_wanted + 1;
 }
 
-static lm_dial *add(lm_mesh *mesh, const char *host_port, bool configured, lm_mesh_node *node)
+/* On no list yet; but there is room for its deadline, if it goes onto mesh->dials with `more` others. */
+static lm_dial *create(lm_mesh *mesh, const char *host_port, size_t more)
 {
     size_t count;
     lm_dial *dial, *each;
     DL_COUNT(mesh->dials, each, count);
-    if (lm_deadlines_reserve(&mesh->dial_deadlines, count + 1) != LM_OK ||
+    if (lm_deadlines_reserve(&mesh->dial_deadlines, count + more + 1) != LM_OK ||
         (dial = calloc(1, sizeof *dial)) == NULL)
         return NULL;
     dial->host_port = strdup(host_port);
@@ -42,11 +43,14 @@ static lm_dial *add(lm_mesh *mesh, const char *host_port, bool configured, lm_me
         free(dial);
         return NULL;
     }
-    dial->configured = configured;
-    dial->node = node;
     dial->deadline.owner = dial;
-    DL_APPEND(mesh->dials, dial);
     return dial;
+}
+
+static void free_dial(lm_dial *dial)
+{
+    free(dial->host_port);
+    free(dial);
 }
 
 static void drop(lm_mesh *mesh, lm_dial *dial)
@@ -55,33 +59,65 @@ static void drop(lm_mesh *mesh, lm_dial *dial)
         dial->link->dial = NULL;
     lm_deadlines_remove(&mesh->dial_deadlines, &dial->deadline);
     DL_DELETE(mesh->dials, dial);
-    free(dial->host_port);
-    free(dial);
+    free_dial(dial);
 }
 
-int lm_dialer_set_peers(lm_mesh *mesh, lm_ms now, const char *const *peers, size_t count)
+static void clear_fresh(lm_mesh *mesh)
 {
     lm_dial *dial, *next;
-    for (size_t i = 0; i < count; i++) {
-        bool there = false;
-        DL_FOREACH(mesh->dials, dial)
-        {
-            there = there || (dial->configured && strcmp(dial->host_port, peers[i]) == 0);
-        }
-        if (there)
-            continue;
-        if ((dial = add(mesh, peers[i], true, NULL)) == NULL)
-            return LM_ENOMEM;
-        set(mesh, dial, now + lm_mesh_below(mesh, FIRST_TIME));
+    DL_FOREACH_SAFE(mesh->fresh_dials, dial, next) {
+        free_dial(dial);
     }
-    DL_FOREACH_SAFE(mesh->dials, dial, next) {
-        bool wanted = !dial->configured;
-        for (size_t i = 0; i < count && !wanted; i++)
-            wanted = strcmp(dial->host_port, peers[i]) == 0;
-        if (!wanted)
-            drop(mesh, dial);
+    mesh->fresh_dials = NULL;
+}
+
+/* The configured one of this list that leads there, NULL if there is none. */
+static lm_dial *find_configured(lm_dial *dials, const char *host_port)
+{
+    lm_dial *dial;
+    DL_FOREACH(dials, dial)
+    {
+        if (dial->configured && strcmp(dial->host_port, host_port) == 0)
+            return dial;
+    }
+    return NULL;
+}
+
+int lm_dialer_prepare(lm_mesh *mesh, const char *const *peers, size_t count)
+{
+    lm_dial *dial;
+    clear_fresh(mesh);
+    DL_FOREACH(mesh->dials, dial)
+    {
+        dial->wanted = false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if ((dial = find_configured(mesh->dials, peers[i])) == NULL &&
+            (dial = find_configured(mesh->fresh_dials, peers[i])) == NULL) {
+            if ((dial = create(mesh, peers[i], count)) == NULL) {
+                clear_fresh(mesh);
+                return LM_ENOMEM;
+            }
+            dial->configured = true;
+            DL_APPEND(mesh->fresh_dials, dial);
+        }
+        dial->wanted = true;
     }
     return LM_OK;
+}
+
+void lm_dialer_commit(lm_mesh *mesh, lm_ms now)
+{
+    lm_dial *dial, *next;
+    DL_FOREACH_SAFE(mesh->dials, dial, next) {
+        if (dial->configured && !dial->wanted)
+            drop(mesh, dial);
+    }
+    DL_FOREACH_SAFE(mesh->fresh_dials, dial, next) {
+        DL_DELETE(mesh->fresh_dials, dial);
+        DL_APPEND(mesh->dials, dial);
+        set(mesh, dial, now + lm_mesh_below(mesh, FIRST_TIME));
+    }
 }
 
 void lm_dialer_learn(lm_mesh *mesh, lm_ms now, lm_mesh_node *node)
@@ -89,8 +125,10 @@ void lm_dialer_learn(lm_mesh *mesh, lm_ms now, lm_mesh_node *node)
     if (node->dial != NULL && node->address != NULL && strcmp(node->dial->host_port, node->address) == 0)
         return;
     lm_dialer_forget(mesh, node);
-    if (node->address == NULL || (node->dial = add(mesh, node->address, false, node)) == NULL)
+    if (node->address == NULL || (node->dial = create(mesh, node->address, 0)) == NULL)
         return;
+    node->dial->node = node;
+    DL_APPEND(mesh->dials, node->dial);
     bool waits = !is_large(mesh) && mesh->self->address != NULL &&
                  memcmp(mesh->keys.nk, node->nk, LM_NODE_PUBLIC_KEY_LEN) > 0;
     set(mesh, node->dial, now + (waits ? LARGER_WAITS : 0) + lm_mesh_below(mesh, FIRST_TIME));
@@ -225,6 +263,7 @@ void lm_dialer_timeout(lm_mesh *mesh, lm_ms now)
 void lm_dialer_clear(lm_mesh *mesh)
 {
     lm_dial *dial, *next;
+    clear_fresh(mesh);
     DL_FOREACH_SAFE(mesh->dials, dial, next) {
         drop(mesh, dial);
     }

@@ -14,6 +14,7 @@
 struct lm_dial {
     char *host_port; /* owned */
     bool configured; /* of MESH_PEERS; else of its node's record */
+    bool wanted;     /* configured: by the peers that lm_dialer_prepare() had last */
     bool self;       /* led to this very node */
     bool salt_logged;
     bool was_up;        /* for a moment at least */
@@ -25,7 +26,9 @@ struct lm_dial {
     lm_dial *prev, *next;
 };
 
-int lm_dialer_set_peers(lm_mesh *mesh, lm_ms now, const char *const *peers, size_t count);
+/* Makes ready for other peers in the place of those that are configured: LM_ENOMEM. Then takes them. */
+int lm_dialer_prepare(lm_mesh *mesh, const char *const *peers, size_t count);
+void lm_dialer_commit(lm_mesh *mesh, lm_ms now);
 
 /* A node's record has come: dials its address, or goes on with the old one if it is the same. */
 void lm_dialer_learn(lm_mesh *mesh, lm_ms now, lm_mesh_node *node);

@@ -65,7 +65,8 @@ int lm_mesh_create(lm_mesh **out, const lm_mesh_config *config, lm_ms now)
     lm_random_fill(&mesh->random, &mesh->boot, 6);
     mesh->boot &= LM_MESH_NUMBER_MAX;
     int result = lm_mesh_keys_make(&mesh->keys, config->seed, config->salt);
-    mesh->told = calloc(mesh->limits.links_max, sizeof *mesh->told);
+    mesh->told_cap = mesh->limits.links_max;
+    mesh->told = calloc(mesh->told_cap, sizeof *mesh->told);
     if (result == LM_OK)
         mesh->self = lm_nodes_get(mesh, mesh->keys.nk);
     if (result == LM_OK && (mesh->told == NULL || mesh->self == NULL))
@@ -195,20 +196,33 @@ uint64_t lm_mesh_own_seq(const lm_mesh *mesh)
 
 int lm_mesh_set_peers(lm_mesh *mesh, lm_ms now, const char *const *peers, size_t count)
 {
-    return lm_dialer_set_peers(mesh, now, peers, count);
+    int result = lm_dialer_prepare(mesh, peers, count);
+    if (result == LM_OK)
+        lm_dialer_commit(mesh, now);
+    return result;
 }
 
-int lm_mesh_set_limits(lm_mesh *mesh, const lm_mesh_limits *limits)
+int lm_mesh_prepare(lm_mesh *mesh, const lm_mesh_limits *limits, const char *const *peers, size_t count)
 {
     if (!are_good(limits))
         return LM_EINVAL;
-    size_t count = limits->links_max > mesh->told_count ? limits->links_max : mesh->told_count;
-    uint8_t(*told)[LM_NODE_PUBLIC_KEY_LEN] = realloc(mesh->told, count * sizeof *told);
-    if (told == NULL)
-        return LM_ENOMEM;
-    mesh->told = told;
-    mesh->limits = *limits;
-    return LM_OK;
+    if (limits->links_max > mesh->told_cap) {
+        uint8_t(*told)[LM_NODE_PUBLIC_KEY_LEN] = realloc(mesh->told, limits->links_max * sizeof *told);
+        if (told == NULL)
+            return LM_ENOMEM;
+        mesh->told = told;
+        mesh->told_cap = limits->links_max;
+    }
+    int result = lm_dialer_prepare(mesh, peers, count);
+    if (result == LM_OK)
+        mesh->prepared = *limits;
+    return result;
+}
+
+void lm_mesh_commit(lm_mesh *mesh, lm_ms now)
+{
+    mesh->limits = mesh->prepared;
+    lm_dialer_commit(mesh, now);
 }
 
 int lm_mesh_accepted(lm_mesh *mesh, lm_ms now, const lm_addr *from, lm_link_id *id)

@@ -94,8 +94,13 @@ uint64_t lm_mesh_own_seq(const lm_mesh *mesh);
  */
 int lm_mesh_set_peers(lm_mesh *mesh, lm_ms now, const char *const *peers, size_t count);
 
-/* Puts new limits in the place of the old ones; what is there stays. LM_EINVAL. */
-int lm_mesh_set_limits(lm_mesh *mesh, const lm_mesh_limits *limits);
+/*
+ * Other limits and peers in two steps, for whom something else could fail in between: the first does all that
+ * can fail and changes nothing, the second puts in place what was prepared last, with no other call between
+ * them. What is there stays where it is over a limit. LM_EINVAL, LM_ENOMEM.
+ */
+int lm_mesh_prepare(lm_mesh *mesh, const lm_mesh_limits *limits, const char *const *peers, size_t count);
+void lm_mesh_commit(lm_mesh *mesh, lm_ms now);
 
 /* The transport's side. A link that is not known (any more) is passed over in all of these. */
 

@@ -103,11 +103,13 @@ struct lm_mesh {
     lm_ms expire_at;
 
     lm_dial *dials;
+    lm_dial *fresh_dials;    /* to be added by lm_mesh_commit() */
+    lm_mesh_limits prepared; /* to be put in place by it */
     lm_deadlines dial_deadlines;
     lm_deadlines conversation_deadlines;
 
     uint8_t (*told)[LM_NODE_PUBLIC_KEY_LEN]; /* neighbours that we told of last, owned list */
-    size_t told_count;
+    size_t told_count, told_cap;
     lm_ms tell_at; /* when neighbours are told next, LM_MS_NEVER: nothing new */
 
     lm_mesh_room *rooms; /* with members here */

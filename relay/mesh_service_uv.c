@@ -92,18 +92,26 @@ int lm_mesh_service_serve(lm_mesh_service *s, lm_relay *relay, void (*flush)(voi
     return result;
 }
 
-int lm_mesh_service_reconfigure(lm_mesh_service *s, const lm_settings *settings, lm_error_text *error)
+int lm_mesh_service_prepare(lm_mesh_service *s, const lm_settings *settings, lm_error_text *error)
 {
     lm_mesh_limits limits;
+    lm_mesh_peers peers;
     if (s == NULL)
         return LM_OK;
     lm_mesh_settings_limits(settings, &limits);
-    int result = lm_mesh_set_limits(s->mesh, &limits);
-    if (result == LM_OK)
-        result = set_peers(s, settings);
+    int result = lm_mesh_peers_parse(&peers, settings->mesh_peers, error);
+    if (result != LM_OK)
+        return result;
+    result = lm_mesh_prepare(s->mesh, &limits, peers.peer, peers.count);
     return result == LM_OK
                ? LM_OK
                : lm_error_text_set(error, result, "the mesh cannot be changed: %s", lm_strerror(result));
+}
+
+void lm_mesh_service_commit(lm_mesh_service *s)
+{
+    if (s != NULL)
+        lm_mesh_commit(s->mesh, uv_now(s->loop));
 }
 
 const lm_mesh_uv_stats *lm_mesh_service_uv_stats(const lm_mesh_service *s)

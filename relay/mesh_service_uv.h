@@ -28,8 +28,12 @@ lm_mesh *lm_mesh_service_mesh(const lm_mesh_service *service);
 int lm_mesh_service_serve(lm_mesh_service *service, lm_relay *relay, void (*flush)(void *ctx), void *ctx,
                           lm_error_text *error);
 
-/* Takes the peers and limits of other settings. LM_ENOMEM, with a line. */
-int lm_mesh_service_reconfigure(lm_mesh_service *service, const lm_settings *settings, lm_error_text *error);
+/*
+ * Takes the peers and limits of other settings: as lm_mesh_prepare(), which changes nothing, and
+ * lm_mesh_commit(), which cannot fail. LM_ENOMEM, with a line.
+ */
+int lm_mesh_service_prepare(lm_mesh_service *service, const lm_settings *settings, lm_error_text *error);
+void lm_mesh_service_commit(lm_mesh_service *service);
 
 const lm_mesh_uv_stats *lm_mesh_service_uv_stats(const lm_mesh_service *service);
 

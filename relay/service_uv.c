@@ -334,13 +334,14 @@ int lm_service_reconfigure(lm_service *s, const lm_configuration *c, lm_error_te
                               .turn = turn_offer(s, settings),
                               .advertise = lm_mesh_settings_advertise(settings, advertise),
                               .identity = stack_identity(&c->identity, &c->node)};
-    int result = lm_mesh_service_reconfigure(s->mesh, settings, error);
-    if (result != LM_OK)
-        return result;
-    result = lm_relay_reconfigure(s->relay, &change);
+    int result = lm_mesh_service_prepare(s->mesh, settings, error);
+    if (result == LM_OK && (result = lm_relay_reconfigure(s->relay, &change)) != LM_OK)
+        lm_error_text_set(error, result, "the relay cannot be changed: %s", lm_strerror(result));
     sodium_memzero(&change.turn, sizeof change.turn);
     if (result != LM_OK)
-        return lm_error_text_set(error, result, "the relay cannot be changed: %s", lm_strerror(result));
+        return result;
+    /* From here on nothing can fail. */
+    lm_mesh_service_commit(s->mesh);
     change_turn(s, settings);
     if (!lm_relay_is_draining(s->relay))
         lm_port_set_streams(s->port, &streams, c->tls);

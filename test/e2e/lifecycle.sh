@@ -231,6 +231,42 @@ check 'it ends' ends_well 5
 wait "$talkers" 2>/dev/null
 talkers=
 
+# ---- the mesh
+
+base=$((40000 + $$ % 10000 / 4 * 4)) # three ports
+salt='a salt of the tests'
+mkdir "$dir/neighbour"
+env -i STATE_DIR="$dir/neighbour" UDP_PORT=$base TCP_PORT=0 MESH_LISTEN=127.0.0.1:$base MESH_SALT="$salt" \
+    "$relay" >/dev/null 2>"$dir/neighbour/log" &
+neighbour=$!
+within 10 grep -qF "relay is up" "$dir/neighbour/log"
+mesh_settings() {
+    printf '%s\n' "HEALTH_LISTEN=127.0.0.1:$((base + 1))" LOG_LEVEL=debug DRAIN_SECONDS=0 "$@" >"$dir/relay.env"
+}
+# linked NUMBER: as many links are up.
+linked() {
+    env -i "$relay" status --json --health 127.0.0.1:$((base + 1)) | grep -q "\"mesh\":{[^}]*\"links\":$1[,}]"
+}
+mesh_settings MESH_SALT="$salt" MESH_PEERS=127.0.0.1:$((base + 2))
+check 'it starts with a neighbour that is not there' start CONFIG="$dir/relay.env" LOG_LEVEL=
+check '... and has no link' linked 0
+mesh_settings MESH_SALT="$salt" MESH_PEERS=127.0.0.1:$base,127.0.0.1
+check 'SIGHUP with broken MESH_PEERS changes nothing' hup "nothing is changed: MESH_PEERS: '127.0.0.1' is no host:port"
+mesh_settings MESH_SALT="$salt"
+check '... nor does one with half a mesh' hup 'nothing is changed: MESH_SALT needs MESH_LISTEN'
+mesh_settings MESH_PEERS=127.0.0.1:$base
+check '... whichever half' hup 'nothing is changed: MESH_PEERS needs MESH_SALT'
+mesh_settings MESH_SALT="$salt" MESH_PEERS=127.0.0.1:$base
+check 'SIGHUP with another of MESH_PEERS' hup 'read again'
+check '... which is dialled' within 5 linked 1
+mesh_settings MESH_SALT='another one of the tests' MESH_LISTEN=127.0.0.1:$((base + 2)) MESH_PEERS=127.0.0.1:9
+check 'SIGHUP says that a salt and a listener need a restart' hup 'MESH_SALT, MESH_LISTEN: a change of this needs a restart'
+check '... and the link stays' linked 1
+kill -TERM "$pid"
+check 'it ends' ends_well 5
+kill -9 "$neighbour"
+wait "$neighbour" 2>/dev/null
+
 # ---- the service manager
 
 "$manager" "$dir/notify" >"$dir/heard" &

@@ -496,6 +496,44 @@ static void an_older_record_of_its_own_is_reported(void **state)
     finish(n);
 }
 
+static uint64_t dials(const net *n, int node)
+{
+    return lm_mesh_get_stats(n->mesh[node])->dials;
+}
+
+/* Node 0 knows "1:7000", where nobody is; then "2:7000" in its place. */
+static void peers_that_are_taken_away_are_not_dialled(void **state)
+{
+    static const char *const others[] = {"2:7000", "2:7000"};
+    lm_mesh_limits limits;
+    net *n = begin(0);
+    (void)state;
+    lm_mesh_limits_default(&limits);
+    start(n, 0, "a salt of some length", UNIX);
+    assert_int_equal(lm_mesh_set_peers(n->mesh[0], n->now, (const char *const[]){"1:7000"}, 1), LM_OK);
+    pass(n, 5000);
+    uint64_t before = dials(n, 0);
+    assert_true(before > 1);
+    /* Prepared, it is as it was. */
+    assert_int_equal(lm_mesh_prepare(n->mesh[0], &limits, others, 2), LM_OK);
+    start(n, 2, "a salt of some length", UNIX);
+    assert_int_equal(lm_mesh_set_peers(n->mesh[2], n->now, NULL, 0), LM_OK);
+    pass(n, 70000);
+    assert_true(dials(n, 0) > before);
+    assert_int_equal(lm_mesh_get_stats(n->mesh[0])->links, 0);
+    limits.links_max = 0;
+    assert_int_equal(lm_mesh_prepare(n->mesh[0], &limits, NULL, 0), LM_EINVAL);
+    limits.links_max = 200;
+    assert_int_equal(lm_mesh_prepare(n->mesh[0], &limits, NULL, 0), LM_OK);
+    assert_int_equal(lm_mesh_prepare(n->mesh[0], &limits, others, 2), LM_OK);
+    before = dials(n, 0);
+    lm_mesh_commit(n->mesh[0], n->now);
+    pass(n, 100000);
+    assert_int_equal(dials(n, 0), before + 1);
+    assert_int_equal(lm_mesh_get_stats(n->mesh[0])->links, 1);
+    finish(n);
+}
+
 static void bad_settings_are_refused(void **state)
 {
     uint8_t seed[32] = {1};
@@ -527,6 +565,7 @@ int main(void)
         cmocka_unit_test(two_without_a_link_speak_through_a_neighbour),
         cmocka_unit_test(a_node_that_dials_itself_notices),
         cmocka_unit_test(an_older_record_of_its_own_is_reported),
+        cmocka_unit_test(peers_that_are_taken_away_are_not_dialled),
         cmocka_unit_test(bad_settings_are_refused),
     };
     return sodium_init() < 0 || cmocka_run_group_tests(tests, NULL, NULL);
