@@ -57,6 +57,7 @@ static void drop(lm_mesh *mesh, lm_dial *dial)
 {
     if (dial->link != NULL)
         dial->link->dial = NULL;
+    mesh->stats.peers -= dial->configured && !dial->self;
     lm_deadlines_remove(&mesh->dial_deadlines, &dial->deadline);
     DL_DELETE(mesh->dials, dial);
     free_dial(dial);
@@ -116,6 +117,7 @@ void lm_dialer_commit(lm_mesh *mesh, lm_ms now)
     DL_FOREACH_SAFE(mesh->fresh_dials, dial, next) {
         DL_DELETE(mesh->fresh_dials, dial);
         DL_APPEND(mesh->dials, dial);
+        mesh->stats.peers++;
         set(mesh, dial, now + lm_mesh_below(mesh, FIRST_TIME));
     }
 }
@@ -149,14 +151,24 @@ void lm_dialer_forget(lm_mesh *mesh, lm_mesh_node *node)
     }
 }
 
+void lm_dialer_set_self(lm_mesh *mesh, lm_dial *dial, bool self)
+{
+    if (dial == NULL || dial->self == self)
+        return;
+    dial->self = self;
+    if (dial->configured && self)
+        mesh->stats.peers--;
+    else if (dial->configured)
+        mesh->stats.peers++;
+}
+
 void lm_dialer_link_up(lm_mesh *mesh, lm_ms now, lm_mesh_link *link)
 {
     lm_dial *dial = link->dial;
-    (void)mesh;
     (void)now;
     if (dial == NULL)
         return;
-    dial->self = false;
+    lm_dialer_set_self(mesh, dial, false);
     dial->salt_logged = false;
     dial->unheard = 0;
     dial->node = link->node;

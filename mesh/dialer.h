@@ -36,6 +36,9 @@ void lm_dialer_learn(lm_mesh *mesh, lm_ms now, lm_mesh_node *node);
 /* A node is forgotten, or names no address any more. */
 void lm_dialer_forget(lm_mesh *mesh, lm_mesh_node *node);
 
+/* It has turned out whether the address leads to this very node. dial may be NULL. */
+void lm_dialer_set_self(lm_mesh *mesh, lm_dial *dial, bool self);
+
 void lm_dialer_link_up(lm_mesh *mesh, lm_ms now, lm_mesh_link *link);
 void lm_dialer_link_ended(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, bool was_up);
 

@@ -144,9 +144,9 @@ static void note_unheard(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, bool thei
     lm_dial *dial = link->dial;
     /* MESH_PEERS may name this very node as well as the others. */
     bool self = memcmp(link->stream.nk, mesh->keys.nk, sizeof mesh->keys.nk) == 0;
-    if (self && dial != NULL)
-        dial->self = true;
-    if (!self)
+    if (self)
+        lm_dialer_set_self(mesh, dial, true);
+    else
         note_failure(mesh, now, link, theirs && dial != NULL && ++dial->unheard >= UNHEARD_MIN);
 }
 
@@ -357,8 +357,8 @@ void lm_links_hello(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, const lm_mesh_
 {
     lm_mesh_node *node = lm_nodes_get(mesh, link->stream.nk);
     int learned = node != NULL ? lm_nodes_learn_own(mesh, now, node, m->record, m->sig) : LM_ENOMEM;
-    if (node == mesh->self && link->dial != NULL)
-        link->dial->self = true;
+    if (node == mesh->self)
+        lm_dialer_set_self(mesh, link->dial, true);
     /* A record from a clock that is wrong is no reason to part; one that is not its sender's is. */
     if (node == NULL || node == mesh->self || learned < 0) {
         mesh->stats.drops.handshake += node != mesh->self;

@@ -60,6 +60,7 @@
 
 #define LM_MESH_GAUGES(X)                                                                     \
     X(links, "mesh_links", "Links that are up.")                                              \
+    X(peers, "mesh_peers", "Addresses of MESH_PEERS, but for this node's own.")               \
     X(nodes, "mesh_nodes", "Nodes whose record is known, this one included.")                 \
     X(conversations, "mesh_conversations", "Nodes that are spoken with, directly or not.")    \
     X(remote_rooms, "mesh_remote_rooms", "Rooms with members here and elsewhere.")            \

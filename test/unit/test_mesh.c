@@ -479,6 +479,7 @@ static void a_node_that_dials_itself_notices(void **state)
     pass(n, 60000);
     assert_int_equal(lm_mesh_get_stats(n->mesh[0])->links, 0);
     assert_true(lm_mesh_get_stats(n->mesh[0])->dials < 20); /* of 1:7000; and once of itself */
+    assert_int_equal(lm_mesh_get_stats(n->mesh[0])->peers, 1);
     finish(n);
 }
 
@@ -531,6 +532,8 @@ static void peers_that_are_taken_away_are_not_dialled(void **state)
     pass(n, 100000);
     assert_int_equal(dials(n, 0), before + 1);
     assert_int_equal(lm_mesh_get_stats(n->mesh[0])->links, 1);
+    assert_int_equal(lm_mesh_get_stats(n->mesh[0])->peers, 1);
+    assert_int_equal(lm_mesh_get_stats(n->mesh[2])->peers, 0);
     finish(n);
 }
 
