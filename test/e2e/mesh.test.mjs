@@ -320,6 +320,56 @@ describe('a mesh', { skip: withoutNamespaces || withoutRelay, timeout: 240_000 }
     await leave('one', 'two', 'three');
   });
 
+  test('two halves that were parted agree within 10 s, on what happened in both', async (t) => {
+    /** Who is there by what the member was told; it is never told the same twice. */
+    const sees = async (name) => {
+      const log = await page.evaluate((who) => window.m[who].log, name);
+      const there = new Set();
+      for (const { action, peers, peer, id } of log) {
+        if (action === 'joined') for (const one of peers) there.add(one.id);
+        if (action === 'peer-joined') {
+          assert.ok(!there.has(peer.id), `${name}: ${peer.info} joined twice`);
+          there.add(peer.id);
+        } else if (action === 'peer-left') assert.ok(there.delete(id), `${name}: ${id} left twice`);
+      }
+      return there;
+    };
+    const ids = {};
+    const enters = async (name, n) => { ids[name] = (await join(name, n, 'halves')).id; };
+    /** Waits until each of them sees all the others, and nobody else. */
+    const agreed = async (ms, ...groups) => {
+      const deadline = Date.now() + ms;
+      const wrong = async (name, group) => {
+        const there = await sees(name);
+        return there.size !== group.length - 1 || group.some((other) => other !== name && !there.has(ids[other]));
+      };
+      for (const group of groups)
+        for (const name of group)
+          while (await wrong(name, group)) {
+            assert.ok(Date.now() < deadline, `${name} sees ${[...(await sees(name))]} of ${JSON.stringify(ids)}`);
+            await wait(50);
+          }
+    };
+    for (const n of [1, 2, 3, 4]) await enters(`at${n}`, n);
+    await agreed(5000, ['at1', 'at2', 'at3', 'at4']);
+    // Resets, so that both halves know at once; that packets just stop is another test's.
+    net.hub.run('nft', `add set ip mesh left { type ipv4_addr ; elements = { 10.99.1.2, 10.99.2.2 } ; }
+      add set ip mesh right { type ipv4_addr ; elements = { 10.99.3.2, 10.99.4.2 } ; }
+      add rule ip mesh cut ip protocol tcp ip saddr @left ip daddr @right reject with tcp reset
+      add rule ip mesh cut ip protocol tcp ip saddr @right ip daddr @left reject with tcp reset`);
+    await agreed(10_000, ['at1', 'at2'], ['at3', 'at4']);
+    await Promise.all([enters('left', 1), enters('right', 3)]);
+    await leave('at2', 'at4');
+    await agreed(5000, ['at1', 'left'], ['at3', 'right']);
+    await wait(5000); // both halves have backed off
+    net.hub.run('nft', 'flush chain ip mesh cut');
+    const began = Date.now();
+    await agreed(10_000, ['at1', 'left', 'at3', 'right']);
+    t.diagnostic(`${Date.now() - began} ms`);
+    await leave('at1', 'left', 'at3', 'right');
+    await meshed(3);
+  });
+
   test('two that cannot dial each other work through a common neighbour', async () => {
     // Relay 3 does not listen any more, either, and both know relay 1 alone.
     await Promise.all([relays[2].stop(), relays[3].stop()]);

@@ -279,6 +279,41 @@ static void who_has_a_place_elsewhere_is_not_sent_away(void **state)
     expect_signal(1, p[1], 1, "d");
 }
 
+/* How many of the messages that wait for a session name p; all are taken. */
+static unsigned names_p(int node, lm_session_id session)
+{
+    return count(node, session, id_of(P));
+}
+
+/* Node 0 is cut off for a while: p is on both sides. */
+static void a_peer_on_both_sides_of_a_partition_stays(void **state)
+{
+    (void)state;
+    furnish(NULL);
+    read_all();
+    m.alone[0] = true;
+    mesh_relays_advance(&m, 40000);
+    for (int n = 0; n < 3; n++)
+        assert_int_equal(names_p(n, single[n]), 0);
+    signal_to(0, single[0], P, "one");
+    signal_to(2, single[2], P, "two");
+    mesh_relays_advance(&m, SOON);
+    assert_int_equal(count(0, p[0], "\"one\""), 1);
+    assert_int_equal(count(1, p[1], "\"two\""), 1);
+    m.alone[0] = false;
+    mesh_relays_advance(&m, 10000);
+    for (int n = 0; n < 3; n++)
+        assert_int_equal(names_p(n, single[n]), 0);
+    mesh_relays_end_session(&m, 1, p[1], LM_CLOSE_REMOTE);
+    mesh_relays_advance(&m, SOON);
+    for (int n = 0; n < 3; n++)
+        assert_int_equal(names_p(n, single[n]), 0);
+    mesh_relays_end_session(&m, 0, p[0], LM_CLOSE_REMOTE);
+    mesh_relays_advance(&m, SOON);
+    for (int n = 0; n < 3; n++)
+        assert_int_equal(names_p(n, single[n]), 1); /* it left */
+}
+
 #define test(f) cmocka_unit_test_teardown(f, tear_down)
 
 int main(void)
@@ -290,6 +325,7 @@ int main(void)
         test(a_dead_session_takes_no_signals_away),
         test(both_fall_silent_and_are_heard_again),
         test(who_is_heard_again_joins_again),
+        test(a_peer_on_both_sides_of_a_partition_stays),
         test(who_has_a_place_elsewhere_is_not_sent_away),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
