@@ -14,10 +14,8 @@
 #include "mesh/via.h"
 
 #define EPOCH_BITS 48
-#define WINDOW (512 * 1024)              /* bytes that may be on their way without being confirmed */
-#define QUEUED_MAX (16 * 1024 * 1024)    /* bytes that wait in one conversation */
-#define QUEUED_TOTAL (128 * 1024 * 1024) /* bytes that wait in all of them */
-_Static_assert(QUEUED_TOTAL <= LM_MESH_QUEUES_BYTES, "what lm_mesh_memory() counts");
+#define WINDOW (512 * 1024)           /* bytes that may be on their way without being confirmed */
+#define QUEUED_MAX (16 * 1024 * 1024) /* bytes that wait in one conversation */
 #define ACK_DELAY 1000
 #define OWED_MAX 32 /* messages, or bytes, that are confirmed at once */
 #define OWED_BYTES_MAX (128 * 1024)
@@ -37,6 +35,8 @@ struct lm_parcel {
     size_t len;
     char text[]; /* of the message, behind its first bracket */
 };
+
+#define PARCEL_BYTES (sizeof(lm_parcel) + 16) /* besides its text, with what the allocator adds */
 
 bool lm_conversation_is_on(const lm_mesh_node *node)
 {
@@ -307,8 +307,8 @@ static int confirm(lm_mesh *mesh, lm_ms now, lm_conversation *c, uint64_t a, boo
             c->unsent = parcel->next;
         else
             c->flying -= parcel->len;
-        c->queued -= parcel->len;
-        mesh->stats.queued_bytes -= parcel->len;
+        c->queued -= PARCEL_BYTES + parcel->len;
+        mesh->stats.queued_bytes -= PARCEL_BYTES + parcel->len;
         DL_DELETE(c->parcels, parcel);
         free(parcel);
     }
@@ -403,7 +403,8 @@ int lm_conversation_send(lm_mesh *mesh, lm_ms now, lm_mesh_node *node, lm_json_w
         return LM_ENOTFOUND;
     size_t len = j->text.len - 1;
     lm_parcel *parcel = NULL;
-    bool full = c->queued + len > QUEUED_MAX || mesh->stats.queued_bytes + len > QUEUED_TOTAL;
+    size_t bytes = PARCEL_BYTES + len;
+    bool full = c->queued + bytes > QUEUED_MAX || mesh->stats.queued_bytes + bytes > mesh->limits.queue_bytes;
     if (c->over || full || (parcel = malloc(sizeof *parcel + len)) == NULL) {
         if (full && !c->over)
             mesh->stats.drops.slow_reader++;
@@ -417,8 +418,8 @@ int lm_conversation_send(lm_mesh *mesh, lm_ms now, lm_mesh_node *node, lm_json_w
     DL_APPEND(c->parcels, parcel);
     if (c->unsent == NULL)
         c->unsent = parcel;
-    c->queued += len;
-    mesh->stats.queued_bytes += len;
+    c->queued += bytes;
+    mesh->stats.queued_bytes += bytes;
     pump(mesh, now, c);
     return LM_OK;
 }

@@ -14,11 +14,13 @@
 #define HANDSHAKE_TIME 5000 /* ms from the connection to the other side's hello */
 #define PING_TIME 5000
 #define SILENT_TIME 15000
-#define PENDING_MAX 64            /* links that are not up yet: strangers take no place from nodes */
 #define GUEST_TIME 10000          /* ms in which a node has learned of the others */
 #define MISSED_TIME 7000          /* without a byte: a ping and its answer have been missed */
 #define OUT_MAX (8 * 1024 * 1024) /* bytes that wait for a link, then it is closed */
-_Static_assert(OUT_MAX + 3 * LM_FRAME_MAX <= LM_MESH_LINK_BYTES, "what lm_mesh_memory() counts");
+_Static_assert(2 * OUT_MAX + OUT_MAX <= LM_MESH_BUFFER_BYTES, "what lm_mesh_memory() counts");
+_Static_assert(sizeof(lm_mesh_link) + LM_MESH_NEIGHBOURS_MAX * 2 * sizeof(void *) + 1024 <=
+                   LM_MESH_LINK_BYTES,
+               "likewise");
 #define OUT_SOFT (256 * 1024) /* bytes, then messages that may wait do */
 #define TURN_SHARE 2          /* the part of the rate of frames that such messages may take, inverse */
 #define RATE_BURST 4          /* seconds of frames */
@@ -35,7 +37,7 @@ static void arm(lm_mesh *mesh, lm_mesh_link *link)
 lm_mesh_link *lm_links_add(lm_mesh *mesh, lm_ms now, lm_dial *dial, const lm_addr *addr)
 {
     lm_mesh_link *link;
-    if (mesh->link_count - mesh->stats.links >= PENDING_MAX) {
+    if (mesh->link_count - mesh->stats.links >= LM_MESH_PENDING_MAX) {
         mesh->stats.drops.link_limit++;
         return NULL;
     }
@@ -182,6 +184,32 @@ void lm_links_close(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, bool tell)
         lm_nodes_release(mesh, node);
 }
 
+void lm_links_count_buffers(lm_mesh *mesh, lm_mesh_link *link)
+{
+    mesh->link_bytes -= link->buffers;
+    link->buffers = lm_noise_stream_buffers(&link->stream);
+    mesh->link_bytes += link->buffers;
+}
+
+/* Has the links that take most of all buffers closed, until those of the others are within the bound. */
+static void bound_buffers(lm_mesh *mesh)
+{
+    lm_mesh_link *link, *next, *largest;
+    while (mesh->link_bytes > mesh->limits.link_bytes) {
+        largest = NULL;
+        HASH_ITER(hh, mesh->links, link, next) {
+            if (!link->doomed && (largest == NULL || link->buffers > largest->buffers))
+                largest = link;
+        }
+        if (largest == NULL)
+            return;
+        mesh->stats.drops.slow_reader++;
+        lm_links_doom(mesh, largest);
+        lm_byte_queue_clear(&largest->stream.out);
+        lm_links_count_buffers(mesh, largest);
+    }
+}
+
 void lm_links_bury(lm_mesh *mesh, lm_mesh_link *link)
 {
     if (link->ready)
@@ -197,6 +225,7 @@ void lm_links_reap(lm_mesh *mesh)
     {
         DL_DELETE2(mesh->dying, link, ready_prev, ready_next);
         lm_noise_stream_clear(&link->stream);
+        lm_links_count_buffers(mesh, link);
         free(link->reaches);
         free(link);
     }
@@ -241,6 +270,8 @@ void lm_links_input(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, const void *da
     link->heard = now;
     unsigned step = link->stream.noise.step; /* which a failure wipes */
     result = lm_noise_stream_input(&link->stream, data, len);
+    lm_links_count_buffers(mesh, link);
+    bound_buffers(mesh);
     if (link->stream.open && !was_open)
         say_hello(mesh, now, link);
     while (link->state != LM_LINK_DEAD && !link->doomed &&
@@ -254,6 +285,7 @@ void lm_links_input(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, const void *da
         }
         lm_gossip_frame(mesh, now, link, (const char *)frame, frame_len);
         lm_byte_queue_consume(&link->stream.in, LM_FRAME_HEAD + frame_len);
+        lm_links_count_buffers(mesh, link);
     }
     if (link->state == LM_LINK_DEAD || link->doomed)
         return;
@@ -290,6 +322,8 @@ void lm_links_send(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, const void *tex
     }
     mesh->stats.frames_out++;
     lm_links_mark_ready(mesh, link);
+    lm_links_count_buffers(mesh, link);
+    bound_buffers(mesh);
 }
 
 void lm_links_send_json(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, lm_json_writer *j)

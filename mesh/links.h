@@ -26,7 +26,8 @@ void lm_links_input(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, const void *da
 void lm_links_hello(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, const lm_mesh_message *m);
 void lm_links_pong(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, uint64_t t);
 
-/* Queues a frame (copied). A link for which too much waits is closed. */
+/* Queues a frame (copied). A link for which too much waits is closed, or where it is too much for all, the
+ * one for which most waits. */
 void lm_links_send(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, const void *text, size_t len);
 
 /* The same for what a writer has written, without its last bracket; what did not fit is not sent. */
@@ -34,6 +35,9 @@ void lm_links_send_json(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, lm_json_wr
 
 /* True if the link has room for a message that may as well wait; takes a token of its rate then. */
 bool lm_links_take_turn(lm_mesh *mesh, lm_ms now, lm_mesh_link *link);
+
+/* Its buffers have grown or shrunk. */
+void lm_links_count_buffers(lm_mesh *mesh, lm_mesh_link *link);
 
 /* Puts the link among those that have something to send, if it has. */
 void lm_links_mark_ready(lm_mesh *mesh, lm_mesh_link *link);

@@ -165,6 +165,7 @@ static void unclaim(lm_mesh *mesh, lm_claim *claim)
     DL_DELETE2(share->claims, claim, share_prev, share_next);
     share->count--;
     share->node->member_count--;
+    mesh->claim_total--;
     free(claim);
     if (counted && who->claims == NULL) {
         count_remote(mesh, who->room, -1);
@@ -516,7 +517,7 @@ static lm_share *get_share(lm_mesh *mesh, lm_mesh_room *room, lm_mesh_node *node
         *result = LM_ELIMIT;
         return NULL;
     }
-    if (mesh->share_total >= LM_MESH_SHARES_TOTAL) {
+    if (mesh->share_total >= mesh->limits.shares_max) {
         mesh->stats.drops.members_full++;
         return NULL;
     }
@@ -606,7 +607,7 @@ static int claim_peer(lm_mesh *mesh, lm_ms now, lm_share *share, const uint8_t i
         mesh->stats.drops.too_many++;
         return LM_ELIMIT;
     }
-    if (mesh->stats.remote_members >= mesh->limits.members_max) {
+    if (mesh->claim_total >= mesh->limits.members_max) {
         mesh->stats.drops.members_full++;
         return LM_OK;
     }
@@ -626,6 +627,7 @@ static int claim_peer(lm_mesh *mesh, lm_ms now, lm_share *share, const uint8_t i
     DL_APPEND2(share->claims, claim, share_prev, share_next);
     share->count++;
     node->member_count++;
+    mesh->claim_total++;
     if (is_remote(who) && who->claims == claim) {
         count_remote(mesh, share->room, 1);
         emit(mesh, LM_MESH_JOINED, who, info);

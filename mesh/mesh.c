@@ -12,6 +12,8 @@
 #include "mesh/members.h"
 #include "mesh/nodes.h"
 
+#define LINK_BYTES_MIN (1024u * 1024) /* what one link takes that does as it should */
+
 /* An output that waits to be polled. */
 typedef struct lm_mesh_event {
     struct lm_mesh_event *prev, *next;
@@ -27,20 +29,25 @@ void lm_mesh_limits_default(lm_mesh_limits *limits)
                                .room_size = 250,
                                .members_per_node = 10000,
                                .members_max = 100000,
+                               .shares_max = 250000,
+                               .link_bytes = 64 * 1024 * 1024,
+                               .queue_bytes = 64 * 1024 * 1024,
                                .frame_rate = 2000};
 }
 
 uint64_t lm_mesh_memory(const lm_mesh_limits *l)
 {
-    return sizeof(lm_mesh) + (uint64_t)l->links_max * LM_MESH_LINK_BYTES + LM_MESH_QUEUES_BYTES +
+    return sizeof(lm_mesh) + (uint64_t)(l->links_max + LM_MESH_PENDING_MAX) * LM_MESH_LINK_BYTES +
+           l->link_bytes + LM_MESH_BUFFER_BYTES + l->queue_bytes +
            (uint64_t)l->nodes_max * LM_MESH_NODE_BYTES + (uint64_t)l->members_max * LM_MESH_MEMBER_BYTES +
-           (uint64_t)LM_MESH_SHARES_TOTAL * LM_MESH_SHARE_BYTES;
+           (uint64_t)l->shares_max * LM_MESH_SHARE_BYTES;
 }
 
 static bool are_good(const lm_mesh_limits *l)
 {
     return l->links_wanted > 0 && l->links_max >= l->links_wanted && l->nodes_max > 0 && l->room_size > 0 &&
-           l->members_per_node > 0 && l->members_max > 0 && l->frame_rate > 0;
+           l->members_per_node > 0 && l->members_max > 0 && l->shares_max > 0 &&
+           l->link_bytes >= LINK_BYTES_MIN && l->queue_bytes > 0 && l->frame_rate > 0;
 }
 
 uint32_t lm_mesh_below(lm_mesh *mesh, uint32_t n)
@@ -287,6 +294,7 @@ static int poll_links(lm_mesh *mesh, lm_ms now, lm_mesh_output *out)
         if (!dead && link->in_flight >= LM_MESH_IN_FLIGHT_MAX) /* lm_mesh_sent() makes it ready again */
             continue;
         int len = lm_noise_stream_take(&link->stream, mesh->out);
+        lm_links_count_buffers(mesh, link);
         if (len < 0 && !dead)
             lm_links_close(mesh, now, link, true);
         else if (dead && (len <= 0 || !lm_noise_stream_pending(&link->stream)))

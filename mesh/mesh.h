@@ -27,6 +27,7 @@
 
 #define LM_MESH_SALT_MIN 16 /* characters of MESH_SALT */
 #define LM_MESH_HOST_PORT_MAX 272
+#define LM_MESH_PENDING_MAX 64 /* links that are not up yet: strangers take no place from nodes */
 
 /* Names one link of one mesh for ever: never 0, never used again. */
 typedef uint64_t lm_link_id;
@@ -38,22 +39,24 @@ typedef struct lm_mesh_limits {
     uint32_t room_size;        /* members of a room, over all nodes; default 250 */
     uint32_t members_per_node; /* members that one other node may announce, in all rooms; default 10,000 */
     uint32_t members_max;      /* the same for all other nodes together; default 100,000 */
+    uint32_t shares_max;       /* rooms that are here and at other nodes, once for each; default 250,000 */
+    uint32_t link_bytes;       /* buffers of all links together; default 64 MiB, at least 1 */
+    uint32_t queue_bytes;      /* what waits in all conversations together; default 64 MiB */
     uint32_t frame_rate;       /* frames a second and link; default 2,000, bursts of four times as many */
 } lm_mesh_limits;
 
 void lm_mesh_limits_default(lm_mesh_limits *limits);
 
 /*
- * Most bytes of what others can make a mesh hold, with the allocator's part: a link's queues and buffers, all
- * that waits in conversations, a node and its record, a member elsewhere with its info, a room that a node
- * shares.
+ * Most bytes of what others can make a mesh hold, with the allocator's part: a link besides its buffers, all
+ * buffers over limits.link_bytes (while one of them grows, and is there twice), a node and its record, a
+ * member elsewhere with its info, a room that a node shares.
  */
-#define LM_MESH_LINK_BYTES (9u * 1024 * 1024)
-#define LM_MESH_QUEUES_BYTES (128u * 1024 * 1024)
+#define LM_MESH_LINK_BYTES 16384u
+#define LM_MESH_BUFFER_BYTES (25u * 1024 * 1024)
 #define LM_MESH_NODE_BYTES 8192u
 #define LM_MESH_MEMBER_BYTES 1664u
 #define LM_MESH_SHARE_BYTES 192u
-#define LM_MESH_SHARES_TOTAL 1000000u
 
 /* The most memory that a mesh with these limits takes, in bytes. */
 uint64_t lm_mesh_memory(const lm_mesh_limits *limits);

@@ -40,6 +40,7 @@ struct lm_mesh_link {
     lm_dial *dial; /* that it comes from; NULL if accepted */
     lm_addr addr;
     lm_noise_stream stream;
+    size_t buffers;     /* bytes of the stream's buffers, as counted in mesh->link_bytes */
     size_t in_flight;   /* bytes handed out, not yet lm_mesh_sent() */
     lm_mesh_node *node; /* LM_LINK_UP */
     uint64_t boot;      /* of its hello */
@@ -93,6 +94,7 @@ struct lm_mesh {
     lm_mesh_link *dying;
     bool doom; /* some link is doomed, or some node banned, in this turn */
     uint32_t link_count, dialling, dialled_up;
+    size_t link_bytes; /* buffers of all links */
     lm_deadlines link_deadlines;
     lm_log_limit salt_log;
 
@@ -117,6 +119,7 @@ struct lm_mesh {
     lm_mesh_room *fresh_rooms; /* not yet told to the others */
     lm_ms fresh_at;
     uint32_t share_total; /* of rooms with other nodes */
+    uint32_t claim_total; /* of peers by other nodes */
 
     struct lm_mesh_event *events;
     struct lm_mesh_event *polled; /* whose bytes the caller has */

@@ -13,7 +13,6 @@
 #define ADDRESSES_MAX 8  /* of a name that are tried */
 #define NEXT_ADDRESS 250 /* ms after which the next one is tried beside those before (RFC 8305 section 5) */
 #define LINGER 5000      /* ms for the other side to end its half, once a link is to be closed */
-#define LINGERING_MAX 64 /* connections that wait for that: of more, the oldest is closed */
 #define LOG_INTERVAL 60000
 
 typedef struct wire wire;
@@ -148,7 +147,7 @@ static void linger(wire *w)
     }
     w->closes_at = now_of(m) + LINGER;
     DL_APPEND(m->lingering, w);
-    if (++m->lingering_count > LINGERING_MAX)
+    if (++m->lingering_count > LM_MESH_LINGERING_MAX)
         stop_lingering(m->lingering);
 }
 

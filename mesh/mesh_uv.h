@@ -12,9 +12,15 @@
 
 #define LM_MESH_PER_ADDRESS 32 /* accepted connections from one address: nodes behind one NAT */
 #define LM_MESH_BACKLOG 128
+#define LM_MESH_LINGERING_MAX 64 /* connections whose link has ended; of more, the oldest is closed at once \
+                                  */
 
-/* Most memory of a connection besides what the mesh holds for it: what has been handed to the network. */
-#define LM_MESH_CONNECTION_BYTES (160 * 1024)
+/*
+ * Most memory of a connection besides what the mesh holds for it: what has been handed to the network. And so
+ * many of them besides the links that are up.
+ */
+#define LM_MESH_CONNECTION_BYTES (200 * 1024)
+#define LM_MESH_CONNECTIONS_MORE (LM_MESH_PENDING_MAX + LM_MESH_LINGERING_MAX)
 
 typedef struct lm_mesh_uv_config {
     lm_mesh *mesh;  /* borrowed until lm_mesh_uv_close() */

@@ -139,6 +139,11 @@ int lm_noise_stream_input(lm_noise_stream *s, const void *data, size_t len)
     return result;
 }
 
+size_t lm_noise_stream_buffers(const lm_noise_stream *s)
+{
+    return s->received.cap + s->in.cap + s->out.cap + s->handshake.cap;
+}
+
 bool lm_noise_stream_pending(const lm_noise_stream *s)
 {
     return s->handshake.len > 0 || (s->open && s->out.len > 0);

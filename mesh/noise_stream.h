@@ -53,6 +53,9 @@ void lm_noise_stream_clear(lm_noise_stream *s);
  */
 int lm_noise_stream_input(lm_noise_stream *s, const void *data, size_t len);
 
+/* Bytes of memory that its queues take. */
+size_t lm_noise_stream_buffers(const lm_noise_stream *s);
+
 /* True when lm_noise_stream_take() has something. */
 bool lm_noise_stream_pending(const lm_noise_stream *s);
 

@@ -39,7 +39,8 @@ static uint64_t mesh_most(const lm_settings *s)
         return 0;
     lm_mesh_settings_limits(s, &limits);
     uint64_t places = (uint64_t)s->max_sessions * s->max_rooms_per_session;
-    return lm_mesh_memory(&limits) + (uint64_t)limits.links_max * LM_MESH_CONNECTION_BYTES +
+    return lm_mesh_memory(&limits) +
+           (uint64_t)(limits.links_max + LM_MESH_CONNECTIONS_MORE) * LM_MESH_CONNECTION_BYTES +
            places * (LM_MESH_MEMBER_BYTES + LM_MESH_SHARE_BYTES);
 }
 

@@ -8,6 +8,8 @@
 #include "common/error.h"
 #include "common/hkdf.h"
 
+#define KILOBYTE 1024u
+
 static const char turn_info[] = "lumamesh-turn-v1";
 
 static bool peers_are_set(const lm_settings *s)
@@ -106,10 +108,22 @@ const char *lm_mesh_settings_advertise(const lm_settings *s, char text[LM_MESH_H
     return text;
 }
 
+static uint32_t within(uint32_t sessions, uint32_t each, uint32_t least, uint32_t most)
+{
+    uint64_t value = (uint64_t)sessions * each;
+    return value < least ? least : value > most ? most : (uint32_t)value;
+}
+
 void lm_mesh_settings_limits(const lm_settings *s, lm_mesh_limits *limits)
 {
     lm_mesh_limits_default(limits);
     limits->room_size = s->max_room_size;
+    /* What is kept of other nodes is what the rooms of so many sessions ask for. */
+    limits->members_max = within(s->max_sessions, 100, 10000, limits->members_max);
+    limits->shares_max = within(s->max_sessions, 250, 25000, limits->shares_max);
+    limits->link_bytes = within(s->max_sessions, 64 * KILOBYTE, 32 * KILOBYTE * KILOBYTE, limits->link_bytes);
+    limits->queue_bytes =
+        within(s->max_sessions, 64 * KILOBYTE, 16 * KILOBYTE * KILOBYTE, limits->queue_bytes);
 }
 
 const char *lm_mesh_settings_turn_secret(const lm_settings *s, char secret[LM_MESH_TURN_SECRET_SIZE])

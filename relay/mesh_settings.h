@@ -35,6 +35,7 @@ int lm_mesh_peers_parse(lm_mesh_peers *peers, const char *text, lm_error_text *w
  */
 const char *lm_mesh_settings_advertise(const lm_settings *settings, char text[LM_MESH_HOST_PORT_MAX]);
 
+/* Those of the mesh that follow from settings; the others are the default ones. */
 void lm_mesh_settings_limits(const lm_settings *settings, lm_mesh_limits *limits);
 
 /*

@@ -60,9 +60,13 @@ static void a_mesh_counts(void **state)
     strcpy(s.mesh_salt, "sixteen letters!");
     strcpy(s.mesh_peers, "192.0.2.1:7402");
     lm_memory_bound_of(&b, &s);
-    assert_true(b.mesh_most > 128 * (uint64_t)LM_MESH_LINK_BYTES);
+    assert_in_range(b.mesh_most, 400000000, 560000000);
     assert_true(b.most == alone.most + b.mesh_most);
     assert_int_equal(b.at_rest, alone.at_rest);
+    s.max_sessions = 150; /* a server of 512 MB */
+    lm_memory_bound_of(&b, &s);
+    assert_in_range(b.mesh_most, 100000000, 200000000);
+    assert_in_range(b.most, b.mesh_most, 512000000);
 }
 
 static void every_limit_counts(void **state)

@@ -34,7 +34,8 @@ typedef struct net {
                           "1^a" gives a up, "1!a" room full */
     char log[1024];
     lm_log handler;
-    uint32_t room_size, links_max;
+    uint32_t room_size, links_max, members_max, link_bytes;
+    bool stuck[NODES];    /* what the node sends is not taken by the network */
     int delivered[NODES]; /* sends of a node that arrive before the rest is lost; -1: all */
 } net;
 
@@ -109,9 +110,11 @@ static bool drain(net *n, int node)
         if (out.kind == LM_MESH_CONNECT) {
             dial(n, node, &out);
         } else if (out.kind == LM_MESH_SEND) {
-            lm_mesh_sent(n->mesh[node], n->now, out.link, out.bytes.len);
+            if (n->stuck[node])
+                continue;
             bool arrives = n->delivered[node] != 0;
             n->delivered[node] -= n->delivered[node] > 0;
+            lm_mesh_sent(n->mesh[node], n->now, out.link, out.bytes.len);
             if (e != NULL && arrives)
                 lm_mesh_input(n->mesh[n->ends[e->other].node], n->now, n->ends[e->other].link, out.bytes.data,
                               out.bytes.len);
@@ -166,6 +169,10 @@ static void start(net *n, int node, const char *salt, uint64_t unix_ms)
     memset(seed, node + 1, sizeof seed);
     lm_mesh_limits_default(&config.limits);
     config.limits.room_size = n->room_size;
+    if (n->members_max > 0)
+        config.limits.members_max = n->members_max;
+    if (n->link_bytes > 0)
+        config.limits.link_bytes = n->link_bytes;
     if (n->links_max > 0)
         config.limits.links_wanted = config.limits.links_max = n->links_max;
     assert_int_equal(lm_mesh_create(&n->mesh[node], &config, n->now), LM_OK);
@@ -497,6 +504,51 @@ static void an_older_record_of_its_own_is_reported(void **state)
     finish(n);
 }
 
+/* Nodes 1 to 3 take nothing any more: what waits for all of them together is bounded. */
+static void links_have_a_bound_together(void **state)
+{
+    static char data[LM_MESH_DATA_MAX + 1];
+    net *n = begin(0);
+    (void)state;
+    memset(data, 'd', LM_MESH_DATA_MAX);
+    n->link_bytes = 1280 * 1024;
+    for (int i = 0; i < 4; i++) {
+        start(n, i, "a salt of some length", UNIX);
+        join(n, i, 1, (char)('a' + i));
+    }
+    pass(n, 5000);
+    assert_int_equal(lm_mesh_get_stats(n->mesh[0])->links, 3);
+    n->stuck[0] = true;
+    for (int i = 0; i < 30; i++)
+        for (char to = 'b'; to <= 'd'; to++)
+            (void)lm_mesh_signal(n->mesh[0], n->now, id(1), id('a'), id(to), data);
+    pass(n, 100);
+    const lm_mesh_stats *stats = lm_mesh_get_stats(n->mesh[0]);
+    assert_int_equal(stats->drops.slow_reader, 1);
+    assert_int_equal(stats->links, 2);
+    n->stuck[0] = false;
+    finish(n);
+}
+
+/* Also where they are no new members, but claims of those that are here. */
+static void claims_have_a_bound_together(void **state)
+{
+    net *n = begin(0);
+    (void)state;
+    n->members_max = 3;
+    for (int i = 0; i < 3; i++)
+        start(n, i, "a salt of some length", UNIX);
+    for (char peer = 'a'; peer <= 'c'; peer++)
+        for (int i = 0; i < 3; i++)
+            join(n, i, 1, peer);
+    pass(n, 5000);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(lm_mesh_get_stats(n->mesh[i])->drops.members_full, 3);
+        assert_int_equal(lm_mesh_get_stats(n->mesh[i])->remote_members, 0);
+    }
+    finish(n);
+}
+
 static uint64_t dials(const net *n, int node)
 {
     return lm_mesh_get_stats(n->mesh[node])->dials;
@@ -568,6 +620,8 @@ int main(void)
         cmocka_unit_test(two_without_a_link_speak_through_a_neighbour),
         cmocka_unit_test(a_node_that_dials_itself_notices),
         cmocka_unit_test(an_older_record_of_its_own_is_reported),
+        cmocka_unit_test(links_have_a_bound_together),
+        cmocka_unit_test(claims_have_a_bound_together),
         cmocka_unit_test(peers_that_are_taken_away_are_not_dialled),
         cmocka_unit_test(bad_settings_are_refused),
     };
