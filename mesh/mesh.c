@@ -406,6 +406,29 @@ void lm_mesh_visit_nodes(const lm_mesh *mesh, lm_ms now,
     }
 }
 
+/* True if `by`, by its link, says that it is linked with node. */
+static bool says(const lm_mesh_node *by, const lm_mesh_node *node)
+{
+    return by->links != NULL && lm_gossip_reaches(by->links, node);
+}
+
+void lm_mesh_visit_pairs(const lm_mesh *mesh, void (*visit)(void *ctx, uint32_t a, uint32_t b), void *ctx)
+{
+    lm_mesh_node *node, *next;
+    uint32_t place = 0;
+    HASH_ITER(hh, mesh->nodes, node, next) {
+        if (node->record != NULL)
+            node->place = place++;
+    }
+    HASH_ITER(hh, mesh->nodes, node, next) {
+        for (size_t i = 0; node->record != NULL && node->links != NULL && i < node->links->reach_count; i++) {
+            const lm_mesh_node *other = node->links->reaches[i];
+            if (other->record != NULL && (node->place < other->place || !says(other, node)))
+                visit(ctx, node->place, other->place);
+        }
+    }
+}
+
 const lm_mesh_stats *lm_mesh_get_stats(const lm_mesh *mesh)
 {
     return &mesh->stats;

@@ -234,6 +234,12 @@ void lm_mesh_visit_links(const lm_mesh *mesh, lm_ms now,
 void lm_mesh_visit_nodes(const lm_mesh *mesh, lm_ms now,
                          void (*visit)(void *ctx, const lm_mesh_node_info *node), void *ctx);
 
+/*
+ * Calls visit for each link between two other nodes that a neighbour has told of: a and b are their places in
+ * the order in which lm_mesh_visit_nodes() goes. Each pair comes once.
+ */
+void lm_mesh_visit_pairs(const lm_mesh *mesh, void (*visit)(void *ctx, uint32_t a, uint32_t b), void *ctx);
+
 /* Counters, live; valid as long as the mesh. */
 const lm_mesh_stats *lm_mesh_get_stats(const lm_mesh *mesh);
 

@@ -69,6 +69,7 @@ struct lm_mesh_node {
     lm_mesh_link *links; /* up */
     uint32_t listed;     /* neighbours that are linked with it */
     uint32_t mark;       /* scratch of gossip.c */
+    uint32_t place;      /* scratch of lm_mesh_visit_pairs() */
     lm_ms banned_until;
     lm_conversation *conversation;
     lm_share *shares; /* rooms with members here that it named */

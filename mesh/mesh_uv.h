@@ -12,8 +12,9 @@
 
 #define LM_MESH_PER_ADDRESS 32 /* accepted connections from one address: nodes behind one NAT */
 #define LM_MESH_BACKLOG 128
-#define LM_MESH_LINGERING_MAX 64 /* connections whose link has ended; of more, the oldest is closed at once \
-                                  */
+#define LM_MESH_LINGERING_MAX                                                     \
+    64 /* connections whose link has ended; of more, the oldest is closed at once \
+        */
 
 /*
  * Most memory of a connection besides what the mesh holds for it: what has been handed to the network. And so

@@ -26,6 +26,7 @@
 /* Most links and nodes of a mesh that are named in JSON; their numbers stand beside them. */
 #define LM_REPORT_LINKS_MAX 128
 #define LM_REPORT_NODES_MAX 256
+#define LM_REPORT_PAIRS_MAX 2048 /* links between two others of these nodes */
 
 typedef struct lm_report {
     const char *version; /* borrowed, as all pointers here */

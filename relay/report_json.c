@@ -213,8 +213,28 @@ static void put_node(void *ctx, const lm_mesh_node_info *node)
     close_object(list->j);
 }
 
+/* Links between other nodes, as pairs of places in nodeList. */
+typedef struct pair_list {
+    lm_json_writer *j;
+    unsigned count, left;
+} pair_list;
+
+static void put_pair(void *ctx, uint32_t a, uint32_t b)
+{
+    pair_list *list = ctx;
+    list->count++;
+    if (list->left == 0 || a >= LM_REPORT_NODES_MAX || b >= LM_REPORT_NODES_MAX)
+        return;
+    list->left--;
+    lm_json_open(list->j, '[');
+    lm_json_uint(list->j, a);
+    lm_json_uint(list->j, b);
+    lm_json_close(list->j, ']');
+}
+
 static void put_mesh(lm_json_writer *j, const lm_report *r)
 {
+    pair_list pairs = {.j = j, .left = LM_REPORT_PAIRS_MAX};
     mesh_list links = {.j = j, .left = LM_REPORT_LINKS_MAX};
     mesh_list nodes = {.j = j, .left = LM_REPORT_NODES_MAX};
     open_object(j, "mesh");
@@ -235,6 +255,12 @@ static void put_mesh(lm_json_writer *j, const lm_report *r)
     if (r->mesh_nodes != NULL)
         lm_mesh_visit_nodes(r->mesh_nodes, r->now, put_node, &nodes);
     lm_json_close(j, ']');
+    lm_json_key(j, "pairList");
+    lm_json_open(j, '[');
+    if (r->mesh_nodes != NULL)
+        lm_mesh_visit_pairs(r->mesh_nodes, put_pair, &pairs);
+    lm_json_close(j, ']');
+    put_uint(j, "pairs", pairs.count);
     close_object(j);
 }
 

@@ -34,7 +34,15 @@ function told({ node, self, live, linked, spoken, members }) {
   return `${node}: ${way}, ${count(members, 'member')} in rooms that are here, too`;
 }
 
-function drawGraph(nodes) {
+/** A straight way, or one around this node where that would be on it. */
+function between(from, to) {
+  const middle = { x: (from.x + to.x) / 2, y: (from.y + to.y) / 2 };
+  const bend = Math.hypot(middle.x - CENTRE.x, middle.y - CENTRE.y) < 30 ? 0.25 : 0;
+  const control = { x: middle.x - (to.y - from.y) * bend, y: middle.y + (to.x - from.x) * bend };
+  return `M${from.x} ${from.y}Q${control.x} ${control.y} ${to.x} ${to.y}`;
+}
+
+function drawGraph(nodes, pairs) {
   const self = nodes.find((node) => node.self);
   const others = nodes
     .filter((node) => !node.self)
@@ -50,9 +58,20 @@ function drawGraph(nodes) {
     const below = y >= CENTRE.y ? radius + 14 : -radius - 6;
     dots.push(draw('text', { x, y: y + below }, node.self ? 'this node' : short(node.node)));
   };
-  others.forEach((node, i) => {
+  const places = new Map(others.map((node, i) => {
     const angle = (2 * Math.PI * i) / others.length + Math.PI;
-    const at = { x: CENTRE.x + REACH.x * Math.cos(angle), y: CENTRE.y + REACH.y * Math.sin(angle) };
+    return [node, { x: CENTRE.x + REACH.x * Math.cos(angle), y: CENTRE.y + REACH.y * Math.sin(angle) }];
+  }));
+  for (const pair of pairs) {
+    const [a, b] = pair.map((i) => nodes[i]);
+    const [from, to] = [places.get(a), places.get(b)];
+    if (!from || !to) continue;
+    const line = draw('path', { d: between(from, to), class: 'mesh-between' });
+    line.append(draw('title', {}, `${short(a.node)} and ${short(b.node)} are linked`));
+    lines.push(line);
+  }
+  others.forEach((node) => {
+    const at = places.get(node);
     if (node.linked || node.spoken) {
       const ends = { x1: CENTRE.x, y1: CENTRE.y, x2: at.x, y2: at.y };
       lines.push(draw('line', { ...ends, class: node.linked ? 'mesh-link' : 'mesh-via' }));
@@ -90,7 +109,7 @@ export function showMesh({ mesh, drops }) {
   const { nodes, links, conversations, remote_rooms: rooms, remote_members: members } = mesh;
   const figures = [
     count(nodes, 'node'),
-    count(links, 'link'),
+    count(links, 'link') + (mesh.pairs ? ` and ${mesh.pairs.toLocaleString('en')} between others` : ''),
     `${count(members, 'member')} elsewhere in ${count(rooms, 'room')}`,
   ].join(', ');
   $('mesh-figures').textContent = figures;
@@ -99,7 +118,7 @@ export function showMesh({ mesh, drops }) {
   $('mesh-salt').hidden = salt === 0;
   const warning = `${count(salt, 'link')} found no common key: does MESH_SALT differ somewhere?`;
   if ($('mesh-salt').textContent !== warning) $('mesh-salt').textContent = warning; // a live region
-  drawGraph(mesh.nodeList);
+  drawGraph(mesh.nodeList, mesh.pairList);
   const rows = mesh.linkList.sort((a, b) => (a.node < b.node ? -1 : 1)).map(row);
   $('mesh-links').hidden = rows.length === 0;
   $('mesh-alone').hidden = rows.length > 0;

@@ -47,11 +47,12 @@ describe('the status page of a mesh', { skip: withoutRelay }, () => {
       await page.until(
         () =>
           document.getElementById('mesh-figures').textContent ===
-          '3 nodes, 2 links, 1 member elsewhere in 1 room',
+          '3 nodes, 2 links and 1 between others, 1 member elsewhere in 1 room',
       );
       const shown = await page.evaluate(() => ({
         self: document.querySelector('.mesh-self title').textContent,
         linked: [...document.querySelectorAll('.mesh-linked title')].map((title) => title.textContent),
+        between: [...document.querySelectorAll('.mesh-between title')].map((title) => title.textContent),
         names: [...document.querySelectorAll('#mesh-graph text')].map((text) => text.textContent),
         rows: [...document.querySelectorAll('#mesh-links tbody .code')].map((cell) => cell.textContent),
         salt: document.getElementById('mesh-salt').hidden,
@@ -60,11 +61,16 @@ describe('the status page of a mesh', { skip: withoutRelay }, () => {
       const [own, ...others] = relays.map(({ config }) => config.nk);
       assert.equal(shown.self, `${own}: this node`);
       assert.deepEqual(shown.rows, others.sort());
+      assert.equal(shown.between.length, 1);
+      for (const nk of others) assert.ok(shown.between[0].includes(nk.slice(0, 6)), shown.between[0]);
       assert.equal(shown.linked.length, 2);
       assert.ok(shown.linked.some((title) => title.endsWith('linked, 1 member in rooms that are here, too')));
       assert.deepEqual(shown.names.sort(), [...others.map((nk) => nk.slice(0, 6)), 'this node'].sort());
       assert.equal(shown.salt, true, 'no warning');
-      assert.equal(shown.label, 'Mesh: 3 nodes, 2 links, 1 member elsewhere in 1 room; 2 nodes spoken with');
+      assert.equal(
+        shown.label,
+        'Mesh: 3 nodes, 2 links and 1 between others, 1 member elsewhere in 1 room; 2 nodes spoken with',
+      );
       await page.until(() =>
         [...document.querySelectorAll('#mesh-links td')].some((cell) => /^\d+ ms$/.test(cell.textContent)),
       );

@@ -435,6 +435,51 @@ static void count_live(void *ctx, const lm_mesh_node_info *node)
     *(unsigned *)ctx += node->live;
 }
 
+static void note_pair(void *ctx, uint32_t a, uint32_t b)
+{
+    uint32_t *seen = ctx;
+    assert_true(a < 32 && b < 32 && a != b);
+    assert_int_equal(seen[a] >> b & 1, 0);
+    seen[a] |= 1u << b;
+    seen[b] |= 1u << a;
+    seen[32]++;
+}
+
+typedef struct places {
+    uint32_t count, self;
+} places;
+
+static void find_self(void *ctx, const lm_mesh_node_info *node)
+{
+    places *p = ctx;
+    if (node->self)
+        p->self = p->count;
+    p->count++;
+}
+
+/* Four that are all linked: three links, seen from each, are between others; two, where 2 and 3 have none. */
+static void links_between_others_are_told(void **state)
+{
+    (void)state;
+    for (int apart = 0; apart < 2; apart++) {
+        net *n = begin(0);
+        n->alone[2][3] = n->alone[3][2] = apart == 1;
+        for (int i = 0; i < 4; i++)
+            start(n, i, "a salt of some length", UNIX);
+        pass(n, 5000);
+        for (int i = 0; i < 4; i++) {
+            uint32_t seen[33] = {0};
+            places p = {.count = 0};
+            lm_mesh_visit_nodes(n->mesh[i], n->now, find_self, &p);
+            lm_mesh_visit_pairs(n->mesh[i], note_pair, seen);
+            assert_int_equal(p.count, 4);
+            assert_int_equal(seen[32], apart == 1 && i < 2 ? 2 : 3);
+            assert_int_equal(seen[p.self], 0);
+        }
+        finish(n);
+    }
+}
+
 static void a_wrong_clock_keeps_nobody_out(void **state)
 {
     unsigned live = 0;
@@ -616,6 +661,7 @@ int main(void)
         cmocka_unit_test(who_has_a_link_already_does_not_doubt_the_salt),
         cmocka_unit_test(a_handshake_without_an_answer_is_no_other_salt),
         cmocka_unit_test(a_node_that_ends_in_a_handshake_has_no_other_salt),
+        cmocka_unit_test(links_between_others_are_told),
         cmocka_unit_test(a_wrong_clock_keeps_nobody_out),
         cmocka_unit_test(two_without_a_link_speak_through_a_neighbour),
         cmocka_unit_test(a_node_that_dials_itself_notices),
