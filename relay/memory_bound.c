@@ -58,8 +58,10 @@ void lm_memory_bound_of(lm_memory_bound *b, const lm_settings *settings)
         (settings->health_listen.family != LM_AF_NONE ? LM_HEALTH_CONNECTIONS_MAX * LM_MEMORY_HTTP_CONNECTION
                                                       : 0);
     b->session_at_rest = LM_MEMORY_SESSION;
-    b->session_most =
-        LM_MEMORY_SESSION + LM_WEBRTC_SEND_QUEUE_MAX + LM_SCTP_SEND_SPACE + LM_SCTP_RECEIVE_SPACE + places;
+    b->session_most = LM_MEMORY_SESSION + LM_SCTP_SEND_SPACE + LM_SCTP_RECEIVE_SPACE + places;
+    b->queues_most = sessions * LM_WEBRTC_SEND_QUEUE_MAX;
+    if (b->queues_most > LM_WEBRTC_SEND_QUEUES_MAX)
+        b->queues_most = LM_WEBRTC_SEND_QUEUES_MAX;
     b->peer_most = sizeof(lm_peer) + LM_MEMORY_OVERHEAD + places;
     b->peers_most = settings->resume_seconds == 0
                         ? 0
@@ -70,21 +72,22 @@ void lm_memory_bound_of(lm_memory_bound *b, const lm_settings *settings)
     b->turn_most = turn_most(settings);
     b->streams_most = streams_most(settings);
     b->mesh_most = mesh_most(settings);
-    b->most = b->mesh_most + b->fixed + sessions * b->session_most + b->peers_most * b->peer_most +
-              b->turn_most + b->streams_most;
+    b->most = b->mesh_most + b->fixed + b->queues_most + sessions * b->session_most +
+              b->peers_most * b->peer_most + b->turn_most + b->streams_most;
 }
 
 void lm_memory_bound_print(FILE *out, const lm_memory_bound *b, const lm_settings *settings)
 {
     fprintf(out, "memory: %.0f MB when all %u sessions are there and at rest,\n",
             (double)b->at_rest / MEGABYTE, (unsigned)settings->max_sessions);
-    fprintf(
-        out,
-        "memory: %.0f MB at the very most, with every queue and room full: %.0f MB, %.2f MB a session, and "
-        "%.2f MB for\n"
-        "        each of %llu peers that may come back within RESUME_SECONDS, %.0f MB for TURN, %.0f MB for "
-        "streams, %.0f MB for the mesh\n",
-        (double)b->most / MEGABYTE, (double)b->fixed / MEGABYTE, (double)b->session_most / MEGABYTE,
-        (double)b->peer_most / MEGABYTE, (unsigned long long)b->peers_most, (double)b->turn_most / MEGABYTE,
-        (double)b->streams_most / MEGABYTE, (double)b->mesh_most / MEGABYTE);
+    fprintf(out,
+            "memory: %.0f MB at the very most, with every queue and room full: %.0f MB, %.2f MB a session, "
+            "%.0f MB for\n"
+            "        slow readers, %.2f MB for each of %llu peers that may come back within RESUME_SECONDS, "
+            "%.0f MB for TURN, %.0f MB for "
+            "streams, %.0f MB for the mesh\n",
+            (double)b->most / MEGABYTE, (double)b->fixed / MEGABYTE, (double)b->session_most / MEGABYTE,
+            (double)b->queues_most / MEGABYTE, (double)b->peer_most / MEGABYTE,
+            (unsigned long long)b->peers_most, (double)b->turn_most / MEGABYTE,
+            (double)b->streams_most / MEGABYTE, (double)b->mesh_most / MEGABYTE);
 }

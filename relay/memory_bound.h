@@ -22,7 +22,8 @@
 typedef struct lm_memory_bound {
     uint64_t fixed;           /* whatever the number of sessions is */
     uint64_t session_at_rest; /* each session, with nothing under way and in no room */
-    uint64_t session_most;    /* each session with its queues full and in all the rooms it may be in */
+    uint64_t session_most;    /* each session in all the rooms it may be in, with SCTP's buffers full */
+    uint64_t queues_most;     /* what waits for sessions that read slowly */
     uint64_t peer_most;       /* each peer that is kept for a session to come back to */
     uint64_t peers_most;      /* number of those */
     uint64_t turn_most;       /* the TURN server with all its allocations; 0: off */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "common/error.h"
 #include "webrtc/client_hello.h"
@@ -77,15 +78,29 @@ static void set_half_open(lm_session *s, bool half_open)
     s->half_open = half_open;
 }
 
+/* The first of the pending messages has gone, or goes with the session. */
+static void drop_first(lm_session *s)
+{
+    lm_pending *message = s->pending_first;
+    s->pending_bytes -= sizeof *message + message->len;
+    s->env->pending_bytes -= sizeof *message + message->len;
+    s->pending_first = message->next;
+    free(message);
+    if (s->pending_first != NULL)
+        return;
+    s->pending_last = NULL;
+    if (s->waited_on)
+        DL_DELETE2(s->env->waited_on, s, waited_prev, waited_next);
+    s->waited_on = false;
+}
+
 void lm_session_destroy(lm_session *s)
 {
     set_half_open(s, false);
     lm_sctp_close(s->sctp);
     lm_dtls_destroy(s->dtls);
-    for (lm_pending *next; s->pending_first != NULL; s->pending_first = next) {
-        next = s->pending_first->next;
-        free(s->pending_first);
-    }
+    while (s->pending_first != NULL)
+        drop_first(s);
     for (lm_path *next; s->paths != NULL; s->paths = next) {
         next = s->paths->next;
         lm_path_remove(&s->env->paths, s->paths);
@@ -250,11 +265,22 @@ static void flush_pending(lm_session *s)
             return;
         }
         s->env->stats.messages_out++;
-        s->pending_bytes -= sizeof *message + message->len;
-        s->pending_first = message->next;
-        if (s->pending_first == NULL)
-            s->pending_last = NULL;
-        free(message);
+        drop_first(s);
+    }
+}
+
+/* Ends the sessions for which most waits, until what waits for the others is within the bound for all. */
+static void bound_pending(lm_session_env *env)
+{
+    while (env->pending_bytes > env->pending_max) {
+        lm_session *longest = env->waited_on, *s;
+        DL_FOREACH2(env->waited_on, s, waited_next) {
+            if (s->pending_bytes > longest->pending_bytes)
+                longest = s;
+        }
+        lm_session_end(longest, LM_CLOSE_SLOW_READER);
+        while (longest->pending_first != NULL)
+            drop_first(longest);
     }
 }
 
@@ -283,8 +309,14 @@ int lm_session_send(lm_session *s, lm_ms now, const uint8_t *data, size_t len)
         s->pending_first = message;
     s->pending_last = message;
     s->pending_bytes += sizeof *message + len;
+    s->env->pending_bytes += sizeof *message + len;
     flush_pending(s);
-    return LM_OK;
+    if (s->pending_first != NULL && !s->waited_on) {
+        s->waited_on = true;
+        DL_APPEND2(s->env->waited_on, s, waited_prev, waited_next);
+    }
+    bound_pending(s->env);
+    return s->state == LM_SESSION_ENDED && s->reason == LM_CLOSE_SLOW_READER ? LM_ELIMIT : LM_OK;
 }
 
 /* --- up: what SCTP says --- */

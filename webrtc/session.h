@@ -72,6 +72,9 @@ typedef struct lm_session_env {
     lm_webrtc_stats stats;
     const lm_log *log;
     lm_session *unsettled; /* sessions that wait for lm_session_settle() */
+    lm_session *waited_on; /* sessions with pending messages */
+    size_t pending_bytes;  /* of all of them */
+    size_t pending_max;
 } lm_session_env;
 
 struct lm_session {
@@ -100,6 +103,8 @@ struct lm_session {
     struct lm_pending *pending_first; /* messages that wait for room in SCTP's buffer */
     struct lm_pending *pending_last;
     size_t pending_bytes; /* with their overhead */
+    bool waited_on;       /* on env->waited_on */
+    lm_session *waited_prev, *waited_next;
     lm_deadline deadline;
     lm_session *next_unsettled;
     bool unsettled;

@@ -470,6 +470,7 @@ int lm_stack_create(lm_webrtc **out, const lm_stack_config *config)
     stack->env.log = config->log;
     stack->random = config->random;
     stack->env.cookie_threshold = config->cookie_threshold;
+    stack->env.pending_max = config->send_queues > 0 ? config->send_queues : LM_WEBRTC_SEND_QUEUES_MAX;
     lm_hello_cookie_init(&stack->env.cookie, &stack->random);
     lm_tombstones_init(&stack->tombstones, &stack->random);
     stack_set_limits(&stack->base, &config->limits);

@@ -26,6 +26,7 @@ typedef struct lm_stack_config {
     lm_webrtc_identity identity; /* ICE credentials of at least 4 and 22 characters; all of it is copied */
     lm_webrtc_limits limits;     /* max_sessions 1 or more */
     uint32_t cookie_threshold;   /* half-open DTLS handshakes from which on a newcomer needs a cookie */
+    size_t send_queues;          /* most bytes that wait for all sessions; 0: LM_WEBRTC_SEND_QUEUES_MAX */
     lm_random random;
     const lm_log *log; /* borrowed for the stack's life; may be NULL */
 } lm_stack_config;

@@ -33,6 +33,9 @@
  */
 #define LM_WEBRTC_SEND_QUEUE_MAX (1024 * 1024)
 
+/* The same for all sessions together: past it the one for which most waits is closed. */
+#define LM_WEBRTC_SEND_QUEUES_MAX (64 * 1024 * 1024)
+
 /* Names one session of one stack for ever: never 0, never used again. */
 typedef uint64_t lm_session_id;
 #define LM_SESSION_NONE ((lm_session_id)0)
@@ -42,7 +45,8 @@ typedef enum lm_close_reason {
     LM_CLOSE_REMOTE,    /* the peer said so: SCTP ABORT or SHUTDOWN, close_notify, or its channel was reset */
     LM_CLOSE_CONSENT,   /* silent: no valid consent check for 30 s (RFC 7675 section 5.1), or for its TTL */
     LM_CLOSE_HANDSHAKE, /* did not come as far as an open channel in its time, or DTLS failed */
-    LM_CLOSE_SLOW_READER, /* the send queue reached its cap */
+    LM_CLOSE_SLOW_READER, /* the send queue reached its cap, or all together theirs and this was the longest
+                           */
     LM_CLOSE_PROTOCOL,    /* broke a rule of SCTP, DCEP or the message size */
     LM_CLOSE_LOCAL,       /* lm_webrtc_close() */
     LM_CLOSE_REASONS

@@ -70,6 +70,7 @@ static void make_stack(test_world *w)
         .limits.session_rate = w->config.session_rate,
         .limits.session_burst = w->config.session_burst,
         .limits.session_ttl = w->config.session_ttl,
+        .send_queues = w->config.send_queues,
         .cookie_threshold = w->config.cookies            ? 0
                             : w->config.cookie_threshold ? w->config.cookie_threshold
                                                          : UINT32_MAX,

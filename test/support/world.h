@@ -30,6 +30,7 @@ typedef struct test_world_config {
     lm_ms session_ttl;         /* 0: off */
     bool cookies;              /* every newcomer needs a DTLS cookie */
     uint32_t cookie_threshold; /* without `cookies`: half-open handshakes from which on; 0: never */
+    size_t send_queues;        /* as lm_stack_config's */
     /* Called for each event of the stack, from within test_world_run(); may be NULL. */
     void (*event)(void *user, test_world *world, const lm_webrtc_output *event);
     void *user;

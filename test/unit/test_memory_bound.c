@@ -39,16 +39,17 @@ static void the_parts_add_up(void **state)
     lm_memory_bound b;
     (void)state;
     lm_memory_bound_of(&b, &s);
-    assert_true(b.session_most > LM_WEBRTC_SEND_QUEUE_MAX + 64 * 1024);
+    assert_true(b.session_most > 256 * 1024);
+    assert_int_equal(b.queues_most, LM_WEBRTC_SEND_QUEUES_MAX);
     assert_int_equal(b.peers_most, 1000);
     assert_true(b.at_rest == b.fixed + 1000 * b.session_at_rest);
-    assert_true(b.most ==
-                b.fixed + 1000 * b.session_most + 1000 * b.peer_most + b.turn_most + b.streams_most);
+    assert_true(b.most == b.fixed + b.queues_most + 1000 * b.session_most + 1000 * b.peer_most + b.turn_most +
+                              b.streams_most);
     assert_in_range(b.turn_most, 1000 * LM_TURN_MEMORY_ALLOCATION, 12000000);
     assert_in_range(b.streams_most, 2000 * LM_STREAMS_CONNECTION_BYTES, 60000000);
     assert_int_equal(b.mesh_most, 0);
     assert_in_range(b.at_rest, 50000000, 100000000);
-    assert_in_range(b.most, 1000000000, 2000000000);
+    assert_in_range(b.most, 500000000, 1000000000);
 }
 
 static void a_mesh_counts(void **state)
@@ -60,13 +61,13 @@ static void a_mesh_counts(void **state)
     strcpy(s.mesh_salt, "sixteen letters!");
     strcpy(s.mesh_peers, "192.0.2.1:7402");
     lm_memory_bound_of(&b, &s);
-    assert_in_range(b.mesh_most, 400000000, 560000000);
+    assert_in_range(b.mesh_most, 420000000, 560000000);
     assert_true(b.most == alone.most + b.mesh_most);
     assert_int_equal(b.at_rest, alone.at_rest);
     s.max_sessions = 150; /* a server of 512 MB */
     lm_memory_bound_of(&b, &s);
     assert_in_range(b.mesh_most, 100000000, 200000000);
-    assert_in_range(b.most, b.mesh_most, 512000000);
+    assert_in_range(b.most, b.mesh_most, 420000000);
 }
 
 static void every_limit_counts(void **state)

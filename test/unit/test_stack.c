@@ -413,6 +413,37 @@ static void a_slow_reader_is_closed(void **state)
     test_world_destroy(w);
 }
 
+/* Three that do not read, and little room for all: the one for which most waits goes, the others stay. */
+static void slow_readers_have_a_bound_together(void **state)
+{
+    static char big[60000];
+    static const unsigned messages[] = {6, 14, 9};
+    lm_session_id sessions[3];
+    record r;
+    test_world *w = make_world(&r, (test_world_config){.seed = 22, .delay = 1, .send_queues = 1200000});
+    (void)state;
+    memset(big, 'x', sizeof big);
+    for (int i = 0; i < 3; i++) {
+        test_client *c = add_client(w, &r);
+        assert_true(test_world_await(w, c, TEST_CLIENT_OPEN, 5000));
+        sessions[i] = r.session;
+        for (unsigned n = 0; n < messages[i]; n++)
+            assert_int_equal(
+                lm_webrtc_send(test_world_stack(w), test_world_now(w), sessions[i], big, sizeof big), LM_OK);
+    }
+    assert_int_equal(stats(w)->closed[LM_CLOSE_SLOW_READER], 0);
+    lm_webrtc *stack = test_world_stack(w);
+    int sent = 0;
+    while (stats(w)->closed[LM_CLOSE_SLOW_READER] == 0 && sent++ < 20)
+        assert_int_equal(lm_webrtc_send(stack, test_world_now(w), sessions[0], big, sizeof big), LM_OK);
+    assert_true(test_world_run(w, is_closed, &r, 100));
+    assert_int_equal(r.reason, LM_CLOSE_SLOW_READER);
+    assert_int_equal(lm_webrtc_send(stack, test_world_now(w), sessions[0], big, sizeof big), LM_OK);
+    assert_int_equal(lm_webrtc_send(stack, test_world_now(w), sessions[1], big, sizeof big), LM_ENOTFOUND);
+    assert_int_equal(lm_webrtc_send(stack, test_world_now(w), sessions[2], big, sizeof big), LM_OK);
+    test_world_destroy(w);
+}
+
 static void empty_messages_fill_the_send_queue_too(void **state)
 {
     record r;
@@ -881,6 +912,7 @@ int main(void)
         cmocka_unit_test(odd_messages_are_counted_and_dropped),
         cmocka_unit_test(bad_sctp_is_counted_and_dropped),
         cmocka_unit_test(a_slow_reader_is_closed),
+        cmocka_unit_test(slow_readers_have_a_bound_together),
         cmocka_unit_test(empty_messages_fill_the_send_queue_too),
         cmocka_unit_test(a_client_that_moves_keeps_its_session),
         cmocka_unit_test(newcomers_are_refused_when_all_sessions_are_taken),
