@@ -100,6 +100,9 @@ export async function startChromium({ ca } = {}) {
       if (url) await page.goto(url);
       return page;
     },
+    /** All its processes stand still, as on a machine that sleeps; and wake again. */
+    freeze: () => process.kill(-pid, 'SIGSTOP'),
+    thaw: () => process.kill(-pid, 'SIGCONT'),
     async close() {
       await server.close();
       forget(pid);

@@ -77,8 +77,8 @@ async function answersStun({ port }, address) {
  * @param {Namespace} [namespace] where to run it, if not among this machine's own addresses (network.mjs)
  * @returns {Promise<object>} config and blob as the relay prints them; health: its HTTP address; kill():
  *   SIGKILL; start():
- *   again after that, same identity, same port; stop(): SIGTERM, for the end of a test; reload(): SIGHUP;
- *   said(): its log
+ *   again after that, same identity, same port; freeze(): SIGSTOP, from which only kill() leads on; stop():
+ *   SIGTERM, for the end of a test; reload(): SIGHUP; said(): its log
  */
 export async function startRelay({ reach, ...settings } = {}, namespace = null) {
   const address = namespace?.ip ?? primaryAddress();
@@ -137,6 +137,7 @@ export async function startRelay({ reach, ...settings } = {}, namespace = null) 
     print,
     start,
     kill: () => end('SIGKILL'),
+    freeze: () => child.kill('SIGSTOP'),
     /** SIGHUP; resolves once the relay has said what came of it, with that. */
     async reload() {
       const before = log.length;
