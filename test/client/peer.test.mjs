@@ -104,6 +104,25 @@ describe('negotiation', () => {
       );
       assert.equal(relay.log.find(({ action }) => action === 'turn').room, cid.room.id);
     }));
+
+  test('uses the relay by IPv6, too, where it has both families or that one alone', () =>
+    inWorld(async ({ member, world, relay }) => {
+      const urls = ['turn:192.0.2.1:3478', 'turn:[2001:db8::7]:3478', 'turn:[2001:db8::7]:3478?transport=tcp'];
+      relay.turn = { urls, username: 'u', credential: 'c', ttl: 86400 };
+      const servers = () => world.connections.filter(({ channels }) => channels.length > 1).map(({ config }) => config.iceServers);
+      Object.assign(relay.config, { ip6: '2001:DB8:0::7', alt: ['192.0.2.2'] });
+      await couple(member);
+      assert.ok(servers().length > 0);
+      for (const list of servers()) {
+        assert.deepEqual(list[0].urls, ['stun:192.0.2.1:3478', 'stun:[2001:db8::7]:3478']);
+        assert.deepEqual(list[1].urls, urls);
+      }
+      world.connections.length = 0;
+      delete relay.config.ip;
+      delete relay.config.alt;
+      await couple(member, { room: 'another' });
+      for (const list of servers()) assert.deepEqual(list[0].urls, ['stun:[2001:db8::7]:3478']);
+    }));
 });
 
 describe('frames', () => {
