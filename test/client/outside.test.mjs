@@ -22,6 +22,10 @@ describe('outside browsers', () => {
     ['werift', '@roamhq/wrtc'],
   ]) {
     test(`values between ${one} and ${other}`, () => run(one, other));
+
+    // It throws where browsers roll back by themselves, and so the two never connect.
+    const todo = one.startsWith('@') && '@roamhq/wrtc wants to be told to roll back';
+    test(`offers that cross, between ${one} and ${other}`, { todo }, () => run(one, other, 'glare'));
   }
 
   test('an audio track over an open connection, between @roamhq/wrtc', () =>
