@@ -1,19 +1,22 @@
 /** The library outside browsers, with WebRTC implementations for Node.js. */
-import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const PAIR = fileURLToPath(new URL('outside_pair.mjs', import.meta.url));
 
+const CROWD = fileURLToPath(new URL('outside_crowd.mjs', import.meta.url));
+
 /** In a process of its own, whose end does not count: @roamhq/wrtc crashes there. */
-const run = (...args) =>
-  new Promise((resolve) => {
-    execFile(process.execPath, [PAIR, ...args], { timeout: 60_000 }, (error, stdout, stderr) => {
-      assert.equal(stdout.trim(), 'done', stderr);
-      resolve();
+const runFile = (...args) =>
+  new Promise((resolve, reject) => {
+    execFile(process.execPath, args, { timeout: 180_000 }, (error, stdout, stderr) => {
+      if (stdout.trim() === 'done') resolve(stderr);
+      else reject(new Error(stderr, { cause: error }));
     });
   });
+
+const run = (...args) => runFile(PAIR, ...args);
 
 describe('outside browsers', () => {
   for (const [one, other] of [
@@ -27,6 +30,10 @@ describe('outside browsers', () => {
     const todo = one.startsWith('@') && '@roamhq/wrtc wants to be told to roll back';
     test(`offers that cross, between ${one} and ${other}`, { todo }, () => run(one, other, 'glare'));
   }
+
+  // Until it does, of sixty some have no way to each other, and an answer to a channel that ends throws in the void.
+  const skip = 'waits for the library to roll back explicitly, and to catch what #say() throws on a closing channel';
+  test('sixty with eight links each hear every broadcast once, @roamhq/wrtc', { skip }, () => runFile(CROWD));
 
   test('an audio track over an open connection, between @roamhq/wrtc', () =>
     run('@roamhq/wrtc', '@roamhq/wrtc', 'media'));
