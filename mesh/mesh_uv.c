@@ -8,6 +8,7 @@
 #include "common/error.h"
 #include "common/sockaddr.h"
 #include "common/table.h"
+#include "mesh/own_address_uv.h"
 
 #define READ_SIZE 65536
 #define ADDRESSES_MAX 8  /* of a name that are tried */
@@ -319,6 +320,16 @@ static void on_connected(uv_connect_t *request, int status)
     drain(m);
 }
 
+/*
+ * Of the addresses of a mesh's name the system gives this node's own first, as the nearest. Behind it are the
+ * nodes that the name was given for.
+ */
+static bool is_passed_over(const link_uv *link, const struct addrinfo *info)
+{
+    const lm_mesh_uv *m = link->owner;
+    return link->found->ai_next != NULL && lm_own_address(&m->config.listen, m->port, info->ai_addr);
+}
+
 /* Tries the next address; without one, and without others that are being tried, the link has failed. */
 static void try_next(link_uv *link)
 {
@@ -327,6 +338,8 @@ static void try_next(link_uv *link)
     while (link->untried != NULL) {
         const struct addrinfo *info = link->untried;
         link->untried = info->ai_next;
+        if (is_passed_over(link, info))
+            continue;
         wire *w = new_wire(m);
         if (w == NULL)
             break;
