@@ -29,3 +29,14 @@ endif()
 if(LM_LIBFUZZER)
   add_compile_options(-fsanitize=fuzzer-no-link) # the coverage that steers the fuzzer
 endif()
+
+# MinSizeRel, which the presets for small machines build: what is not called is left out, as are the tables for unwinding, which C
+# has no use for. The objects are fat, so that programs that wrap functions can be linked without link-time optimisation (-fno-lto),
+# as can whoever uses the static library.
+add_library(lm_small INTERFACE)
+target_compile_options(lm_small INTERFACE
+  $<$<CONFIG:MinSizeRel>:-ffunction-sections -fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables>
+  $<$<AND:$<CONFIG:MinSizeRel>,$<C_COMPILER_ID:GNU>>:-flto=auto -ffat-lto-objects>)
+target_link_options(lm_small INTERFACE
+  $<$<CONFIG:MinSizeRel>:-Wl,--gc-sections>
+  $<$<AND:$<CONFIG:MinSizeRel>,$<C_COMPILER_ID:GNU>>:-flto=auto>)

@@ -1,6 +1,11 @@
 # The system libraries, as one interface target.
 find_package(PkgConfig REQUIRED)
-pkg_check_modules(UV REQUIRED IMPORTED_TARGET libuv>=1.40)
+if(LM_STATIC)
+  set(CMAKE_FIND_LIBRARY_SUFFIXES .a)
+  pkg_check_modules(UV REQUIRED IMPORTED_TARGET libuv-static>=1.43) # the archive has another name
+else()
+  pkg_check_modules(UV REQUIRED IMPORTED_TARGET libuv>=1.40)
+endif()
 pkg_check_modules(USRSCTP REQUIRED IMPORTED_TARGET usrsctp)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium>=1.0.18)
 pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson)

@@ -340,7 +340,7 @@ static request_handler find_action(lm_relay_stats *stats, const char *action, ui
 
 static void dispatch(request *r)
 {
-    uint64_t *counter;
+    uint64_t *counter = NULL;
     const char *action = string_field(r, "action");
     if (action == NULL) {
         answer_error(r, LM_RELAY_ERROR_bad_request, "action: a string is needed");

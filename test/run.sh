@@ -3,6 +3,7 @@
 #
 #   sh test/run.sh              everything
 #   sh test/run.sh PART...      some parts: unit fuzz soak asan client daemon memory floods e2e turn reach mesh debian13
+#                               arm64 static
 #   sh test/run.sh fuzz SECONDS fuzzes each target with libFuzzer for so long, instead of replaying its seeds
 #   sh test/run.sh soak SECONDS soaks a real relay for about so long, instead of 110 s; so does LM_SOAK_SECONDS=SECONDS
 #
@@ -13,7 +14,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-parts_all="unit fuzz soak asan client daemon memory floods e2e turn reach mesh debian13"
+parts_all="unit fuzz soak asan client daemon memory floods e2e turn reach mesh debian13 arm64 static"
 parts_beside="debian13"
 jobs=$(nproc 2>/dev/null || echo 2)
 
@@ -244,11 +245,35 @@ part_debian13() {
     tally debian13 sh test/debian13.sh
 }
 
+part_arm64() {
+    say "cross-compiling for arm64, and testing under qemu"
+    need debootstrap
+    tally arm64 sh test/arm64.sh
+}
+
+# What builds the static daemon, and who talks to it.
+build_static() {
+    need_build
+    need dpkg-dev
+    say "building the static daemon"
+    sh packaging/static.sh
+    build dev
+}
+
+part_static() {
+    build_static
+    need_node
+    need iproute2
+    say "the static daemon, in an empty chroot"
+    tally static sh test/static.sh build/static/lumamesh-relay build/dev/test/tools/lumamesh-crowd
+}
+
 parts=
 seconds=
 for arg in "$@"; do
     case $arg in
-    unit | fuzz | soak | asan | client | daemon | memory | floods | e2e | turn | reach | mesh | debian13) parts="$parts $arg" ;;
+    unit | fuzz | soak | asan | client | daemon | memory | floods | e2e | turn | reach | mesh | debian13 | \
+        arm64 | static) parts="$parts $arg" ;;
     *[!0-9]* | '') echo "usage: sh test/run.sh [${parts_all}] (fuzz and soak may be followed by seconds)" >&2; exit 2 ;;
     *) seconds=$arg ;;
     esac
