@@ -3,7 +3,7 @@
 #
 #   sh test/run.sh              everything
 #   sh test/run.sh PART...      some parts: unit fuzz soak asan client daemon memory floods e2e turn reach mesh debian13
-#                               arm64 static
+#                               arm64 static container
 #   sh test/run.sh fuzz SECONDS fuzzes each target with libFuzzer for so long, instead of replaying its seeds
 #   sh test/run.sh soak SECONDS soaks a real relay for about so long, instead of 110 s; so does LM_SOAK_SECONDS=SECONDS
 #
@@ -14,7 +14,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-parts_all="unit fuzz soak asan client daemon memory floods e2e turn reach mesh debian13 arm64 static"
+parts_all="unit fuzz soak asan client daemon memory floods e2e turn reach mesh debian13 arm64 static container"
 parts_beside="debian13"
 jobs=$(nproc 2>/dev/null || echo 2)
 
@@ -268,12 +268,19 @@ part_static() {
     tally static sh test/static.sh build/static/lumamesh-relay build/dev/test/tools/lumamesh-crowd
 }
 
+part_container() {
+    build_static
+    need buildah podman crun
+    say "the container image"
+    tally container sh test/container.sh build/static/lumamesh-relay build/dev/test/tools/lumamesh-crowd
+}
+
 parts=
 seconds=
 for arg in "$@"; do
     case $arg in
     unit | fuzz | soak | asan | client | daemon | memory | floods | e2e | turn | reach | mesh | debian13 | \
-        arm64 | static) parts="$parts $arg" ;;
+        arm64 | static | container) parts="$parts $arg" ;;
     *[!0-9]* | '') echo "usage: sh test/run.sh [${parts_all}] (fuzz and soak may be followed by seconds)" >&2; exit 2 ;;
     *) seconds=$arg ;;
     esac
