@@ -270,7 +270,10 @@ part_static() {
 
 part_container() {
     build_static
+    need_node
     need buildah podman crun
+    say "the manifests"
+    tally container env LM_RELAY="$PWD/build/static/lumamesh-relay" node --test --test-reporter=tap test/packaging/*.test.mjs
     say "the container image"
     tally container sh test/container.sh build/static/lumamesh-relay build/dev/test/tools/lumamesh-crowd
 }
