@@ -40,3 +40,7 @@ target_compile_options(lm_small INTERFACE
 target_link_options(lm_small INTERFACE
   $<$<CONFIG:MinSizeRel>:-Wl,--gc-sections>
   $<$<AND:$<CONFIG:MinSizeRel>,$<C_COMPILER_ID:GNU>>:-flto=auto>)
+# Data begins a page after code, also in the file, and of pages of 64 kB much is left empty. Small machines have 4 or 16 kB.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+  target_link_options(lm_small INTERFACE $<$<CONFIG:MinSizeRel>:-Wl,-z,max-page-size=16384>)
+endif()

@@ -32,8 +32,8 @@ make_tree() {
     rm -rf "$root"
     mkdir -p "$root"
     if [ -e "$debian13/complete" ]; then
-        cp -a "$debian13/tree" "$tree"
-        rm -rf "$tree/build" "$tree/src"
+        mkdir "$tree" # without what is being built there
+        tar -C "$debian13/tree" --exclude=./build --exclude=./src --exclude=./tmp/* -cf - . | tar -C "$tree" -xpf -
     else
         # The mirror that this machine installs its own packages from.
         mirror=$(apt-cache policy libuv1-dev | sed -n 's/.* \(https\{0,1\}:[^ ]*\).*/\1/p' | head -n 1)
@@ -60,7 +60,7 @@ git ls-files -z --cached --others --exclude-standard | xargs -0 tar -cf - --igno
 
 . test/support/script.sh
 set +e
-explain() { tail -n 40 "$dir/log"; }
+explain() { tail -n 20 "$dir/log"; }
 
 builds() { inside "cd /src && { $1; } && cmake --build --preset $2 -j $jobs -- --no-print-directory -s" >"$dir/log" 2>&1; }
 # smoke SUBJECT OPTION...: its tests are tests of this one.
@@ -79,7 +79,7 @@ count() {
     while read -r line; do
         case $line in
         'ok '*) counted=$((counted + 1)) && check "${line#ok * - }" true ;;
-        'not ok '*) counted=$((counted + 1)) && : >"$dir/log" && check "${line#not ok * - }" false ;;
+        'not ok '*) counted=$((counted + 1)) && check "${line#not ok * - }" false ;;
         1..* | '# pass '* | '# fail '*) ;;
         *) printf '%s\n' "# ${subject:+$subject: }${line#\# }" ;;
         esac
@@ -88,15 +88,21 @@ count() {
 
 check 'it is cross-compiled, without a warning' builds 'cmake --preset arm64 -DLM_BUILD_TESTS=ON -DLM_WERROR=ON' arm64
 check 'so is the static one' builds 'sh packaging/static.sh arm64' arm64-static
-inside "cd /src && ctest --preset arm64 -L '^unit\$' -E '^unit\\.($left_out)\$' -j $jobs" >"$dir/units" 2>&1
+# "12/84 Test #17: unit.identity ....   Passed    1.35 sec" as TAP.
+line='^ *[0-9]*\/[0-9]* Test *#[0-9]*: \([a-z0-9_.]*\) [ .]*'
+units() { inside "cd /src && ctest --preset arm64 $*" >"$dir/log" 2>&1; }
+units -L '^unit\$' -E "'^unit\\.($left_out)\$'" -j "$jobs"
 ran=$?
-# "12/84 Test #17: unit.identity ....   Passed    1.35 sec", and the output of one that failed below it
-sed -n 's/^ *[0-9]*\/[0-9]* Test *#[0-9]*: \([a-z0-9_.]*\) [ .]*Passed.*/ok 0 - \1/p
-    s/^ *[0-9]*\/[0-9]* Test *#[0-9]*: \([a-z0-9_.]*\) [ .]*\*\*\*.*/not ok 0 - \1/p' "$dir/units" >"$dir/tap"
+sed -n "s/${line}Passed.*/ok 0 - \\1/p" "$dir/log" >"$dir/tap"
+if [ "$ran" != 0 ]; then # those that wait for real sockets, on a busy machine; so once more, each by itself
+    echo "# again, by itself: $(sed -n "s/${line}\*\*\*.*/\\1/p" "$dir/log" | tr '\n' ' ')"
+    units --rerun-failed
+    ran=$?
+    sed -n -e "s/${line}Passed.*/ok 0 - \\1/p" -e "s/${line}\*\*\*.*/not ok 0 - \\1/p" "$dir/log" >>"$dir/tap"
+    grep -e ERROR -e LINE "$dir/log" | sed 's/^/# /'
+fi
 count "$dir/tap"
-grep -e 'ERROR' -e 'LINE' "$dir/units" | sed 's/^/# /'
-cp "$dir/units" "$dir/log"
-check 'the unit tests pass, all of them' test $ran = 0 -a "$counted" -gt 70
+check 'the unit tests pass, all of them' test "$ran" = 0 -a "$counted" -gt 70
 smoke 'shared' -s $most_bytes -m $most_memory /src/build/arm64/lumamesh-relay /src/build/arm64/test/tools/lumamesh-crowd
 smoke 'static' -m $most_memory /src/build/arm64-static/lumamesh-relay /src/build/arm64/test/tools/lumamesh-crowd
 finish
