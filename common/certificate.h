@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/api.h"
 #include "common/random.h"
 
 #define LM_CERTIFICATE_PEM_SIZE \
@@ -26,25 +27,25 @@ typedef struct lm_private_key {
 } lm_private_key;
 
 /* Makes a key and its certificate, as PEM. random is used for all of it. LM_ECRYPTO. */
-int lm_certificate_make(char cert_pem[LM_CERTIFICATE_PEM_SIZE], char key_pem[LM_CERTIFICATE_PEM_SIZE],
-                        const lm_random *random);
+LM_API int lm_certificate_make(char cert_pem[LM_CERTIFICATE_PEM_SIZE], char key_pem[LM_CERTIFICATE_PEM_SIZE],
+                               const lm_random *random);
 
 /*
  * Parses exactly one PEM certificate on P-256; pem[len] must be NUL. LM_EMALFORMED with *why saying what it
  * is instead
  * ("is not …", static storage), LM_ENOMEM. Free with lm_certificate_clear().
  */
-int lm_certificate_parse(lm_certificate *cert, const char *pem, size_t len, const char **why);
+LM_API int lm_certificate_parse(lm_certificate *cert, const char *pem, size_t len, const char **why);
 
 /*
  * Parses a PEM P-256 key, SEC1 or PKCS#8, not encrypted; pem[len] must be NUL. LM_EMALFORMED as above;
  * LM_EAUTH if it does not belong to cert; LM_ENOMEM. Free with lm_private_key_clear().
  */
-int lm_private_key_parse(lm_private_key *key, const char *pem, size_t len, const lm_certificate *cert,
-                         const lm_random *random, const char **why);
+LM_API int lm_private_key_parse(lm_private_key *key, const char *pem, size_t len, const lm_certificate *cert,
+                                const lm_random *random, const char **why);
 
 /* Both take zeroed values too. */
-void lm_certificate_clear(lm_certificate *cert);
-void lm_private_key_clear(lm_private_key *key);
+LM_API void lm_certificate_clear(lm_certificate *cert);
+LM_API void lm_private_key_clear(lm_private_key *key);
 
 #endif

@@ -2,6 +2,8 @@
 #ifndef LM_COMMON_ERROR_H
 #define LM_COMMON_ERROR_H
 
+#include "common/api.h"
+
 enum {
     LM_OK = 0,
     LM_EINVAL = -1,       /* an argument or a setting is not usable */
@@ -20,6 +22,6 @@ enum {
 };
 
 /* The name and meaning of an LM_E… code, in English; never NULL, static storage. */
-const char *lm_strerror(int error);
+LM_API const char *lm_strerror(int error);
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "common/addr.h"
+#include "common/api.h"
 #include "common/clock.h"
 
 typedef enum lm_log_level { LM_LOG_ERROR = 0, LM_LOG_WARN, LM_LOG_INFO, LM_LOG_DEBUG } lm_log_level;
@@ -33,7 +34,7 @@ typedef struct lm_log {
 } lm_log;
 
 /* log may be NULL: then nothing is logged. */
-void lm_logf(const lm_log *log, lm_log_level level, const char *format, ...)
+LM_API void lm_logf(const lm_log *log, lm_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 static inline bool lm_log_wants(const lm_log *log, lm_log_level level)
@@ -55,7 +56,7 @@ static inline bool lm_log_wants(const lm_log *log, lm_log_level level)
  * A peer's address as the log may keep it; returns text. Every message with the address of a peer writes it
  * by this.
  */
-const char *lm_log_address(const lm_log *log, const lm_addr *addr, char text[LM_ADDR_STRLEN]);
+LM_API const char *lm_log_address(const lm_log *log, const lm_addr *addr, char text[LM_ADDR_STRLEN]);
 
 /* Lets one message through each interval and counts the rest; zero-initialise. */
 typedef struct lm_log_limit {
@@ -66,10 +67,10 @@ typedef struct lm_log_limit {
 /*
  * True when a message may go out now; *suppressed (may be NULL) is then how many were held back before it.
  */
-bool lm_log_allow(lm_log_limit *limit, lm_ms now, lm_ms interval, uint64_t *suppressed);
+LM_API bool lm_log_allow(lm_log_limit *limit, lm_ms now, lm_ms interval, uint64_t *suppressed);
 
 /* "error", "warn", "info", "debug" */
-const char *lm_log_level_name(lm_log_level level);
-int lm_log_level_parse(lm_log_level *level, const char *name); /* LM_EINVAL if it is none */
+LM_API const char *lm_log_level_name(lm_log_level level);
+LM_API int lm_log_level_parse(lm_log_level *level, const char *name); /* LM_EINVAL if it is none */
 
 #endif

@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include "common/api.h"
+
 typedef struct lm_random {
     void (*fill)(void *ctx, void *buf, size_t len); /* writes len random bytes; never fails */
     void *ctx;
@@ -15,6 +17,6 @@ static inline void lm_random_fill(const lm_random *random, void *buf, size_t len
 }
 
 /* The operating system's generator, by libsodium; call sodium_init() first. */
-lm_random lm_random_system(void);
+LM_API lm_random lm_random_system(void);
 
 #endif

@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "common/error.h"
+#include "common/version.h"
 #include "relay/embedded.h"
 #include "relay/health_uv.h"
 #include "relay/notify_uv.h"
@@ -79,7 +80,7 @@ static void begin_to_stop(daemon_state *d, int number)
 static void fill_report(void *ctx, lm_report *report)
 {
     const daemon_state *d = ctx;
-    report->version = LM_VERSION;
+    report->version = lm_version();
     report->started_unix_ms = d->started_unix_ms;
     report->uptime_ms = uv_now(&d->loop) - d->started;
     lm_service_report(d->service, report);

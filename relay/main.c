@@ -6,6 +6,7 @@
 #include <sys/time.h>
 
 #include "common/error.h"
+#include "common/version.h"
 #include "relay/daemon.h"
 #include "relay/log_line.h"
 #include "relay/memory_bound.h"
@@ -134,7 +135,7 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     if (settings->command == LM_COMMAND_VERSION) {
-        puts("lumamesh-relay " LM_VERSION);
+        printf("lumamesh-relay %s\n", lm_version());
         return EXIT_SUCCESS;
     }
 

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/api.h"
 #include "common/log.h"
 #include "common/random.h"
 #include "webrtc/webrtc.h"
@@ -32,6 +33,6 @@ typedef struct lm_stack_config {
 } lm_stack_config;
 
 /* LM_EINVAL: credentials, certificate or key are not usable; LM_ENOMEM, LM_ECRYPTO. */
-int lm_stack_create(lm_webrtc **stack, const lm_stack_config *config);
+LM_API int lm_stack_create(lm_webrtc **stack, const lm_stack_config *config);
 
 #endif

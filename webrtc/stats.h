@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/api.h"
 #include "common/histogram.h"
 
 /* Each drop is one datagram, record, chunk or message from the network that led to nothing. */
@@ -91,7 +92,7 @@ typedef struct lm_webrtc_stats {
 } lm_webrtc_stats;
 
 /* Calls visit for each counter and gauge by its name, drops as "drop_<reason>", for reports. */
-void lm_webrtc_stats_visit(const lm_webrtc_stats *stats,
-                           void (*visit)(void *ctx, const char *name, uint64_t value), void *ctx);
+LM_API void lm_webrtc_stats_visit(const lm_webrtc_stats *stats,
+                                  void (*visit)(void *ctx, const char *name, uint64_t value), void *ctx);
 
 #endif

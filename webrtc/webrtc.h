@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "common/addr.h"
+#include "common/api.h"
 #include "common/clock.h"
 #include "common/dgram.h"
 #include "webrtc/stats.h"
@@ -53,7 +54,7 @@ typedef enum lm_close_reason {
 } lm_close_reason;
 
 /* "remote", "consent", … in the words of the enum; static storage. */
-const char *lm_close_reason_name(lm_close_reason reason);
+LM_API const char *lm_close_reason_name(lm_close_reason reason);
 
 typedef enum lm_webrtc_output_kind {
     LM_WEBRTC_SEND,    /* send .send to its remote address, from its local address */
@@ -124,63 +125,63 @@ struct lm_webrtc {
 };
 
 /* Ends every session without a word to its peer, and frees the stack. stack may be NULL. */
-void lm_webrtc_destroy(lm_webrtc *stack);
+LM_API void lm_webrtc_destroy(lm_webrtc *stack);
 
 /*
  * Takes one datagram (borrowed). Whatever cannot be used is counted in the stats and dropped: LM_OK even
  * then; LM_ENOMEM if memory ran out, with the stack unharmed.
  */
-int lm_webrtc_input(lm_webrtc *stack, lm_ms now, const lm_dgram *in);
+LM_API int lm_webrtc_input(lm_webrtc *stack, lm_ms now, const lm_dgram *in);
 
 /* 1: *out holds the next output; 0: drained. */
-int lm_webrtc_poll(lm_webrtc *stack, lm_webrtc_output *out);
+LM_API int lm_webrtc_poll(lm_webrtc *stack, lm_webrtc_output *out);
 
 /*
  * When lm_webrtc_timeout() has to be called, LM_MS_NEVER if not at all. May lie in the past: then call at
  * once.
  */
-lm_ms lm_webrtc_next_timeout(const lm_webrtc *stack);
-void lm_webrtc_timeout(lm_webrtc *stack, lm_ms now);
+LM_API lm_ms lm_webrtc_next_timeout(const lm_webrtc *stack);
+LM_API void lm_webrtc_timeout(lm_webrtc *stack, lm_ms now);
 
 /*
  * Queues one text message (copied) on the session's channel. LM_ENOTFOUND: no such open session; LM_ETOOBIG:
  * longer than LM_WEBRTC_MESSAGE_MAX; LM_ELIMIT: the send queue was full and the session is being closed;
  * LM_ENOMEM.
  */
-int lm_webrtc_send(lm_webrtc *stack, lm_ms now, lm_session_id session, const char *text, size_t len);
+LM_API int lm_webrtc_send(lm_webrtc *stack, lm_ms now, lm_session_id session, const char *text, size_t len);
 
 /*
  * Ends a session: what has been queued on it is sent as far as the peer's window allows, then SCTP ABORT and
  * close_notify tell the peer. LM_WEBRTC_CLOSED follows with LM_CLOSE_LOCAL. LM_ENOTFOUND: no such session.
  */
-int lm_webrtc_close(lm_webrtc *stack, lm_ms now, lm_session_id session);
+LM_API int lm_webrtc_close(lm_webrtc *stack, lm_ms now, lm_session_id session);
 
 /* The address to which the session's datagrams go now. LM_ENOTFOUND. */
-int lm_webrtc_remote(const lm_webrtc *stack, lm_session_id session, lm_addr *addr);
+LM_API int lm_webrtc_remote(const lm_webrtc *stack, lm_session_id session, lm_addr *addr);
 
 /* When the session's last valid check (RFC 7675 section 5.1) or message came; 0: no such session. */
-lm_ms lm_webrtc_heard(const lm_webrtc *stack, lm_session_id session);
+LM_API lm_ms lm_webrtc_heard(const lm_webrtc *stack, lm_session_id session);
 
 /*
  * The stream between two addresses (RFC 6544) has ended: nothing goes there any more. A session that had no
  * other way is silent until its client checks again or its consent expires.
  */
-void lm_webrtc_path_closed(lm_webrtc *stack, const lm_addr *remote, const lm_addr *local);
+LM_API void lm_webrtc_path_closed(lm_webrtc *stack, const lm_addr *remote, const lm_addr *local);
 
 /* True when a session lives between these two addresses. */
-bool lm_webrtc_has_path(const lm_webrtc *stack, const lm_addr *remote, const lm_addr *local);
+LM_API bool lm_webrtc_has_path(const lm_webrtc *stack, const lm_addr *remote, const lm_addr *local);
 
 /* Puts new limits in the place of the old ones. Sessions that are there stay, even above the new limit. */
-void lm_webrtc_set_limits(lm_webrtc *stack, const lm_webrtc_limits *limits);
+LM_API void lm_webrtc_set_limits(lm_webrtc *stack, const lm_webrtc_limits *limits);
 
 /*
  * Puts another identity (copied) in the place of the old one: newcomers have to know it. Sessions that are
  * there go on with theirs, until it is changed twice. LM_EINVAL: not usable, or key and certificate do not
  * belong together; LM_ENOMEM, LM_ECRYPTO. On an error the old one stays.
  */
-int lm_webrtc_set_identity(lm_webrtc *stack, const lm_webrtc_identity *identity);
+LM_API int lm_webrtc_set_identity(lm_webrtc *stack, const lm_webrtc_identity *identity);
 
 /* Counters, live; valid as long as the stack. */
-const lm_webrtc_stats *lm_webrtc_get_stats(const lm_webrtc *stack);
+LM_API const lm_webrtc_stats *lm_webrtc_get_stats(const lm_webrtc *stack);
 
 #endif
