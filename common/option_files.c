@@ -53,7 +53,7 @@ int lm_option_files_secrets(lm_option_files *files, lm_option_values *values, co
     for (size_t i = 0; i < values->len; i++) {
         char name[NAME_SIZE], places[2][LM_OPTION_PLACE_SIZE];
         size_t twin;
-        if ((values->table[i].flags & LM_OPTION_SECRET) == 0)
+        if ((values->table[i].flags & LM_OPTION_SECRET) == 0 || values->table[i].missing != NULL)
             continue;
         snprintf(name, sizeof name, "%s_FILE", values->table[i].name);
         if (lm_option_values_find(values, name, &twin) == NULL || values->value[twin].text == NULL)

@@ -195,6 +195,9 @@ static int parse_one(const lm_option_values *values, size_t i, void *target, lm_
     const lm_option *option = &values->table[i];
     const char *text = values->value[i].text;
     char name[LM_OPTION_PLACE_SIZE], accepted[256], fault[256] = "";
+    if (option->missing != NULL && values->value[i].source != LM_OPTION_DEFAULT)
+        return lm_error_list_add(errors, LM_EINVAL, "%s cannot be set: this relay is built without %s",
+                                 lm_option_values_place(values, i, name), option->missing);
     if (option->type->parse(option, text, (char *)target + option->offset) == LM_OK)
         return LM_OK;
     describe(option, accepted, sizeof accepted);
@@ -262,7 +265,7 @@ void lm_option_values_print(FILE *out, const lm_option_values *values)
     for (size_t i = 0; i < values->len; i++) {
         const lm_option *option = &values->table[i];
         const char *text = values->value[i].text != NULL ? values->value[i].text : "";
-        if ((option->flags & LM_OPTION_COMMAND) != 0)
+        if ((option->flags & LM_OPTION_COMMAND) != 0 || option->missing != NULL)
             continue;
         if ((option->flags & LM_OPTION_SECRET) != 0 && text[0] != '\0')
             text = "(hidden)";
@@ -278,6 +281,8 @@ void lm_options_print_help(FILE *out, const lm_option *table, size_t len)
     for (size_t i = 0; i < len; i++) {
         const lm_option *option = &table[i];
         char flag[FLAG_SIZE], accepted[256];
+        if (option->missing != NULL)
+            continue;
         int width =
             fprintf(out, "  %s%s%s", flag_of(flag, option->name), option->type->value != NULL ? "=" : "",
                     option->type->value != NULL ? option->type->value : "");

@@ -50,6 +50,8 @@ struct lm_option {
     uint64_t min, max;          /* for numbers the range, for texts the length in bytes */
     unsigned flags;             /* lm_option_flags */
     const char *const *choices; /* for choices: the words, with a NULL behind them */
+    const char *missing;        /* the part that this build leaves out ("MESH"), so that the setting keeps its
+                                   default        and is in no text; NULL: it is there */
 };
 
 typedef struct lm_port_range {
@@ -129,7 +131,8 @@ void lm_option_values_environment(lm_option_values *values, const char *(*get)(v
 int lm_option_values_arguments(lm_option_values *values, int argc, char *const argv[], lm_error_list *errors);
 
 /*
- * Parses everything into target. LM_EINVAL with a text for each value that is none, which names the option as
+ * Parses everything into target. LM_EINVAL with a text for each value that is none, or is for a part that is
+ * missing; it names the option as
  * its source wrote it, the value (unless it is a secret), and what is accepted; its target is unchanged then.
  */
 int lm_option_values_parse(lm_option_values *values, void *target, lm_error_list *errors);

@@ -11,11 +11,9 @@
 
 #include "common/error.h"
 #include "common/version.h"
-#include "relay/embedded.h"
-#include "relay/health_uv.h"
 #include "relay/notify_uv.h"
-#include "relay/pages.h"
 #include "relay/service_uv.h"
+#include "relay/web.h"
 
 /* How often an end that waits for the last sessions looks whether they have gone, in ms. */
 #define DRAIN_LOOK 50
@@ -34,20 +32,16 @@ typedef struct daemon {
     uv_timer_t drain;
     uint64_t drain_until; /* of the loop's clock */
     lm_service *service;
-    lm_page_file demo[LM_DEMO_FILE_COUNT];
-    lm_page_file status[LM_STATUS_FILE_COUNT];
-    lm_pages pages;
     uint64_t started_unix_ms; /* when, by both clocks */
     uint64_t started;
-    lm_health *health; /* NULL without HEALTH_LISTEN */
+    lm_web *web;       /* NULL without HEALTH_LISTEN */
     lm_notify *notify; /* NULL without a service manager */
 } daemon_state;
 
 static void stop(daemon_state *d)
 {
     uv_timer_stop(&d->drain);
-    lm_health_stop(d->health);
-    d->health = NULL;
+    lm_web_stop(d->web);
     lm_service_stop(d->service);
     d->service = NULL;
 }
@@ -87,37 +81,18 @@ static void fill_report(void *ctx, lm_report *report)
     lm_process_stats_read(&report->process);
 }
 
-static int prepare_pages(daemon_state *d, lm_pages *pages, const lm_configuration *configuration,
-                         lm_error_text *error)
-{
-    const lm_page_files demo = {d->demo, LM_DEMO_FILE_COUNT}, status = {d->status, LM_STATUS_FILE_COUNT};
-    int result = lm_pages_init(pages, &configuration->node, d->settings->demo ? &demo : NULL);
-    if (result == LM_OK)
-        result = lm_pages_set_status(pages, &configuration->node, &status);
-    if (result == LM_OK)
-        result = lm_pages_set_report(pages, &(lm_report_source){.get = fill_report, .ctx = d});
-    if (result != LM_OK)
-        return lm_error_text_set(error, result, "the pages cannot be prepared: %s", lm_strerror(result));
-    return LM_OK;
-}
-
 /* Everything that can fail comes before the first thing that changes. */
 static int change(daemon_state *d, lm_configuration *fresh, lm_error_text *error)
 {
-    lm_pages pages = {0};
-    int result = LM_OK;
-    if (d->health != NULL)
-        result = prepare_pages(d, &pages, fresh, error);
-    if (result == LM_OK)
-        result = lm_service_reconfigure(d->service, fresh, error);
+    int result = lm_web_prepare(d->web, fresh, error);
+    if (result != LM_OK)
+        return result;
+    result = lm_service_reconfigure(d->service, fresh, error);
     if (result != LM_OK) {
-        lm_pages_clear(&pages);
+        lm_web_drop(d->web);
         return result;
     }
-    if (d->health != NULL) {
-        lm_pages_clear(&d->pages);
-        d->pages = pages;
-    }
+    lm_web_change(d->web);
     lm_configuration_clear(d->configuration);
     *d->configuration = *fresh;
     d->log->level = d->settings->log_level;
@@ -194,32 +169,6 @@ static uint64_t unix_ms(void)
     return uv_gettimeofday(&now) == 0 ? (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_usec / 1000 : 0;
 }
 
-static void fill_files(daemon_state *d)
-{
-    lm_page_file *demo = d->demo, *status = d->status;
-#define FILL(page, path, symbol) *page++ = (lm_page_file){path, lm_##symbol, lm_##symbol##_len};
-#define FILL_DEMO(path, symbol) FILL(demo, path, symbol)
-#define FILL_STATUS(path, symbol) FILL(status, path, symbol)
-    LM_DEMO_FILES(FILL_DEMO)
-    LM_STATUS_FILES(FILL_STATUS)
-#undef FILL
-#undef FILL_DEMO
-#undef FILL_STATUS
-}
-
-static int start_health(daemon_state *d, lm_error_text *error)
-{
-    if (d->settings->health_listen.family == LM_AF_NONE)
-        return LM_OK;
-    fill_files(d);
-    int result = prepare_pages(d, &d->pages, d->configuration, error);
-    if (result != LM_OK)
-        return result;
-    lm_health_config health = {.listen = d->settings->health_listen, .pages = &d->pages, .log = d->log};
-    result = lm_health_start(&d->health, &d->loop, &health, error);
-    return result;
-}
-
 /* The demo's address, as a browser on this machine would write it. */
 static void announce_demo(const lm_addr *listen)
 {
@@ -281,7 +230,8 @@ int lm_daemon_run(lm_configuration *configuration, const lm_settings_source *sou
     if (result == LM_OK)
         result = lm_service_start(&d.service, &d.loop, configuration, log, error);
     if (result == LM_OK)
-        result = start_health(&d, error);
+        result = lm_web_start(&d.web, &d.loop, configuration,
+                              &(lm_report_source){.get = fill_report, .ctx = &d}, log, error);
     if (result == LM_OK) {
         announce(&d);
         lm_notify_start(&d.notify, &d.loop, source->get, source->ctx, log);
@@ -296,6 +246,6 @@ int lm_daemon_run(lm_configuration *configuration, const lm_settings_source *sou
     uv_walk(&d.loop, close_handle, NULL);
     uv_run(&d.loop, UV_RUN_DEFAULT);
     uv_loop_close(&d.loop);
-    lm_pages_clear(&d.pages);
+    lm_web_destroy(d.web);
     return result;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/error.h"
+#include "common/features.h"
 #include "common/option_files.h"
 #include "common/options.h"
 #include "relay/mesh_settings.h"
@@ -20,6 +21,40 @@
     }
 #define COMMAND(row_name, command_id, row_help) \
     ROW(row_name, NULL, command, command, row_help, .max = command_id, .flags = LM_OPTION_COMMAND)
+
+/* The parts that this build leaves out. */
+#if LM_WITH_TURN
+#define TURN_MISSING NULL
+#define TURN_FALLBACK "closed"
+#else
+#define TURN_MISSING "TURN"
+#define TURN_FALLBACK "off"
+#endif
+#if LM_WITH_TURN || LM_WITH_MESH /* in a mesh a relay gives out credentials for its other nodes */
+#define TURN_SECRET_MISSING NULL
+#else
+#define TURN_SECRET_MISSING "TURN"
+#endif
+#if LM_WITH_TLS
+#define TLS_MISSING NULL
+#else
+#define TLS_MISSING "TLS"
+#endif
+#if LM_WITH_MESH
+#define MESH_MISSING NULL
+#else
+#define MESH_MISSING "MESH"
+#endif
+#if LM_WITH_HEALTH
+#define HEALTH_MISSING NULL
+#else
+#define HEALTH_MISSING "HEALTH"
+#endif
+#if LM_WITH_DEMO
+#define DEMO_MISSING NULL
+#else
+#define DEMO_MISSING "DEMO"
+#endif
 
 /* In the order of lm_log_format and lm_log_addresses. */
 static const char *const log_formats[] = {"text", "json", NULL};
@@ -47,9 +82,11 @@ static const lm_option table[] = {
         .min = 1, .max = LM_HOST_MAX),
     ROW("UDP_PORT", "3478", port, udp_port, "UDP port, the only one that must be open", .flags = 0),
     ROW("TCP_PORT", "same", same_port, tcp_port, "TCP port, for browsers whose network blocks UDP", .flags = 0),
-    ROW("TLS_PORT", "0", optional_port, tls_port, "TCP port of TURN over TLS", .flags = 0),
-    ROW("TLS_CERT", NULL, path, tls_cert, "certificate chain for TLS_PORT, PEM", .min = 1, .max = PATH_MAX_LEN),
-    ROW("TLS_KEY", NULL, path, tls_key, "its private key, PEM", .min = 1, .max = PATH_MAX_LEN),
+    ROW("TLS_PORT", "0", optional_port, tls_port, "TCP port of TURN over TLS", .missing = TLS_MISSING),
+    ROW("TLS_CERT", NULL, path, tls_cert, "certificate chain for TLS_PORT, PEM", .min = 1, .max = PATH_MAX_LEN,
+        .missing = TLS_MISSING),
+    ROW("TLS_KEY", NULL, path, tls_key, "its private key, PEM", .min = 1, .max = PATH_MAX_LEN,
+        .missing = TLS_MISSING),
 
     ROW("ICE_UFRAG", "luma", ice, ice_ufrag, "ICE user name of the relay", .min = 4, .max = LM_UFRAG_MAX),
     ROW("ICE_PWD", NULL, ice, ice_pwd, "ICE password; unset: made once and kept beside KEY_FILE",
@@ -65,41 +102,48 @@ static const lm_option table[] = {
     ROW("STATE_DIR", ".", path, state_dir, "directory where relative file names start",
         .min = 1, .max = PATH_MAX_LEN),
 
-    ROW("TURN", "closed", choice, turn,
-        "packets pass between this relay's allocations alone, or to any peer outside", .choices = turn_choices),
+    ROW("TURN", TURN_FALLBACK, choice, turn,
+        "packets pass between this relay's allocations alone, or to any peer outside", .choices = turn_choices,
+        .missing = TURN_MISSING),
     ROW("TURN_PORTS", "49152-65535", ports, turn_ports, "ports of relayed addresses, real ones where TURN=open",
-        .flags = 0),
+        .missing = TURN_MISSING),
     ROW("TURN_SECRET", NULL, string, turn_secret,
         "secrets that TURN credentials are made with, with commas, the newest first; unset: drawn",
-        .min = LM_TURN_SECRET_MIN, .max = LM_TURN_SECRETS_TEXT, .flags = LM_OPTION_SECRET),
+        .min = LM_TURN_SECRET_MIN, .max = LM_TURN_SECRETS_TEXT, .flags = LM_OPTION_SECRET,
+        .missing = TURN_SECRET_MISSING),
     ROW("TURN_SECRET_FILE", NULL, path, turn_secret_file, "file that holds TURN_SECRET, instead of it",
-        .min = 1, .max = PATH_MAX_LEN),
+        .min = 1, .max = PATH_MAX_LEN, .missing = TURN_SECRET_MISSING),
     ROW("TURN_REALM", "lumamesh", string, turn_realm, "realm of the TURN credentials",
-        .min = 1, .max = LM_TURN_REALM_MAX),
+        .min = 1, .max = LM_TURN_REALM_MAX, .missing = TURN_MISSING),
     ROW("TURN_ALLOW_PEERS", "-", string, turn_allow_peers,
         "networks that TURN=open may reach although they are not public: 10.0.0.0/8,fd00::/8", .min = 1,
-        .max = LM_TURN_PEERS_TEXT, .accepts = "addresses and networks, comma-separated, or - for none"),
+        .max = LM_TURN_PEERS_TEXT, .accepts = "addresses and networks, comma-separated, or - for none",
+        .missing = TURN_MISSING),
     ROW("MAX_ALLOCATIONS", "1000", uint, max_allocations, "TURN allocations at the same time",
-        .min = 1, .max = 100000),
+        .min = 1, .max = 100000, .missing = TURN_MISSING),
     ROW("MAX_ALLOCATIONS_PER_USER", "10", uint, max_allocations_per_user, "of them, those of one user",
-        .max = 100000, .accepts = NO_LIMIT_AT_0("100000")),
+        .max = 100000, .accepts = NO_LIMIT_AT_0("100000"), .missing = TURN_MISSING),
     ROW("TURN_RATE", "0", uint, turn_rate, "bytes a second that one allocation passes on, each way",
-        .max = 1000000000, .accepts = NO_LIMIT_AT_0("1000000000")),
+        .max = 1000000000, .accepts = NO_LIMIT_AT_0("1000000000"), .missing = TURN_MISSING),
 
-    ROW("HEALTH_LISTEN", "off", listen, health_listen, "where /healthz is served over HTTP", .flags = 0),
-    ROW("DEMO", "0", bool, demo, "serve the demo page at HEALTH_LISTEN, path /demo", .flags = 0),
+    ROW("HEALTH_LISTEN", "off", listen, health_listen, "where /healthz is served over HTTP",
+        .missing = HEALTH_MISSING),
+    ROW("DEMO", "0", bool, demo, "serve the demo page at HEALTH_LISTEN, path /demo", .missing = DEMO_MISSING),
 
     ROW("MESH_SALT", NULL, string, mesh_salt, "what all nodes of a mesh share, and nobody else knows; unset: no mesh",
-        .min = LM_MESH_SALT_MIN, .max = LM_MESH_SALT_TEXT, .flags = LM_OPTION_SECRET),
+        .min = LM_MESH_SALT_MIN, .max = LM_MESH_SALT_TEXT, .flags = LM_OPTION_SECRET,
+        .missing = MESH_MISSING),
     ROW("MESH_SALT_FILE", NULL, path, mesh_salt_file, "file that holds MESH_SALT, instead of it",
-        .min = 1, .max = PATH_MAX_LEN),
+        .min = 1, .max = PATH_MAX_LEN, .missing = MESH_MISSING),
     ROW("MESH_LISTEN", "off", listen, mesh_listen, "TCP address where other nodes dial; off: this one only dials",
-        .flags = 0),
+        .missing = MESH_MISSING),
     ROW("MESH_PEERS", "-", string, mesh_peers, "nodes to dial: host:port, comma-separated; looked up each time",
-        .min = 1, .max = LM_MESH_PEERS_TEXT, .accepts = "host:port, comma-separated, or - for none"),
+        .min = 1, .max = LM_MESH_PEERS_TEXT, .accepts = "host:port, comma-separated, or - for none",
+        .missing = MESH_MISSING),
     ROW("MESH_ADVERTISE", "-", string, mesh_advertise,
         "host:port that other nodes are told to dial; -: PUBLIC_IP with the port of MESH_LISTEN",
-        .min = 1, .max = LM_MESH_HOST_PORT_MAX - 1, .accepts = "host:port, or - for PUBLIC_IP's"),
+        .min = 1, .max = LM_MESH_HOST_PORT_MAX - 1, .accepts = "host:port, or - for PUBLIC_IP's",
+        .missing = MESH_MISSING),
 
     ROW("MAX_SESSIONS", "1000", uint, max_sessions, "sessions at the same time", .min = 1, .max = 1000000),
     ROW("MAX_ROOM_SIZE", "250", uint, max_room_size, "members of one room", .min = 2, .max = 100000),
@@ -329,14 +373,17 @@ void lm_settings_print_reach(FILE *out, const lm_settings *settings)
 void lm_settings_print_help(FILE *out)
 {
     fputs("lumamesh-relay: a rendezvous for browsers, over WebRTC on one UDP port\n\n"
-          "  lumamesh-relay [OPTION]...\n"
-          "  lumamesh-relay status [--json] [--health ADDRESS:PORT] [OPTION]...\n"
-          "  lumamesh-relay turn-credential USER [OPTION]...\n\n"
-          "The second asks the relay that is running, at HEALTH_LISTEN or the given address, how it is. The "
-          "third "
-          "prints a\nTURN credential that is good for a day.\n\n"
-
-          "Each setting is a flag (--public-ip), an environment variable (PUBLIC_IP) and a key in the file "
+          "  lumamesh-relay [OPTION]...\n",
+          out);
+    if (LM_WITH_HEALTH)
+        fputs("  lumamesh-relay status [--json] [--health ADDRESS:PORT] [OPTION]...\n"
+              "      asks the relay that is running, at HEALTH_LISTEN or the given address, how it is\n",
+              out);
+    if (LM_WITH_TURN)
+        fputs("  lumamesh-relay turn-credential USER [OPTION]...\n"
+              "      prints a TURN credential that is good for a day\n",
+              out);
+    fputs("\nEach setting is a flag (--public-ip), an environment variable (PUBLIC_IP) and a key in the file "
           "that\n"
           "--config names, in this order of rank. An empty variable counts as unset.\n\n",
           out);

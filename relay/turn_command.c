@@ -6,6 +6,7 @@
 #include <time.h> /* time(): a command of its own process, which says what holds from now on */
 
 #include "common/error.h"
+#include "common/features.h"
 #include "common/json_writer.h"
 #include "relay/mesh_settings.h"
 #include "relay/turn_offer.h"
@@ -49,6 +50,8 @@ int lm_turn_command_print(const lm_settings *settings, const lm_node_config *nod
     char derived[LM_MESH_TURN_SECRET_SIZE];
     lm_turn_secrets secrets;
     lm_turn_offer offer;
+    if (!LM_WITH_TURN)
+        return lm_error_text_set(error, LM_EUNSUPPORTED, "turn-credential: this relay is built without TURN");
     if (settings->turn == LM_TURN_CHOICE_OFF)
         return lm_error_text_set(error, LM_EINVAL, "turn-credential: TURN is off");
     if (settings->turn_secret[0] == '\0' && !lm_mesh_settings_are_set(settings))

@@ -2,8 +2,8 @@
 # Installs what the tests need, builds, and runs them.
 #
 #   sh test/run.sh              everything
-#   sh test/run.sh PART...      some parts: unit fuzz install soak asan client daemon memory floods e2e turn reach mesh debian13
-#                               arm64 static container
+#   sh test/run.sh PART...      some parts: unit fuzz install variants soak asan client daemon memory floods e2e turn reach mesh
+#                               debian13 arm64 static container
 #   sh test/run.sh fuzz SECONDS fuzzes each target with libFuzzer for so long, instead of replaying its seeds
 #   sh test/run.sh soak SECONDS soaks a real relay for about so long, instead of 110 s; so does LM_SOAK_SECONDS=SECONDS
 #
@@ -14,8 +14,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-parts_all="unit fuzz install soak asan client daemon memory floods e2e turn reach mesh debian13 arm64 static container"
-parts_beside="install debian13"
+parts_all="unit fuzz install variants soak asan client daemon memory floods e2e turn reach mesh debian13 arm64 static container"
+parts_beside="install variants debian13"
 jobs=$(nproc 2>/dev/null || echo 2)
 
 say() { printf '\n== %s\n' "$*"; }
@@ -151,6 +151,12 @@ part_install() {
     build dev
     say "install: programs that use the library"
     tally install ctest --preset dev -L '^install$'
+}
+
+part_variants() {
+    need_build
+    say "variants: the daemon without each of its parts"
+    tally variants sh test/variants.sh build/variants
 }
 
 part_soak() {
@@ -289,7 +295,7 @@ parts=
 seconds=
 for arg in "$@"; do
     case $arg in
-    unit | fuzz | install | soak | asan | client | daemon | memory | floods | e2e | turn | reach | mesh | debian13 | \
+    unit | fuzz | install | variants | soak | asan | client | daemon | memory | floods | e2e | turn | reach | mesh | debian13 | \
         arm64 | static | container) parts="$parts $arg" ;;
     *[!0-9]* | '') echo "usage: sh test/run.sh [${parts_all}] (fuzz and soak may be followed by seconds)" >&2; exit 2 ;;
     *) seconds=$arg ;;

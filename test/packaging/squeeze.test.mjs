@@ -10,8 +10,8 @@ import { minify } from 'terser';
 
 const ROOT = new URL('../../', import.meta.url);
 const squeeze = (path) => execFileSync('awk', ['-f', 'cmake/squeeze.awk', path], { cwd: fileURLToPath(ROOT), encoding: 'utf8' });
-const [, list] = /foreach\(file\n(.*?)\)\n/s.exec(readFileSync(new URL('CMakeLists.txt', ROOT), 'utf8'));
-const files = list.trim().split(/\s+/).filter((path) => /\.(js|css)$/.test(path));
+const lists = readFileSync(new URL('CMakeLists.txt', ROOT), 'utf8').matchAll(/list\(APPEND pages (.*?)\)/gs);
+const files = [...lists].flatMap(([, list]) => list.split(/\s+/)).filter((path) => /\.(js|css)$/.test(path));
 
 /** The same for texts that differ in space and comments alone. */
 async function meaning(path, text) {
