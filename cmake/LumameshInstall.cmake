@@ -70,3 +70,7 @@ configure_file(cmake/lumamesh.pc.in ${CMAKE_CURRENT_BINARY_DIR}/lumamesh.pc @ONL
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/lumamesh.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 install(FILES README.md LICENSE docs/protocol.md docs/mesh.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES docs/options.md packaging/relay.conf DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES packaging/man/lumamesh-relay.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
+install(FILES packaging/man/relay.conf.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
+install(FILES packaging/bash-completion/lumamesh-relay DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)

@@ -6,17 +6,16 @@
 #include "common/config_file.h"
 #include "common/error.h"
 
-#define FLAG_SIZE 64       /* "--" and a name; tables are ours */
 #define SHOWN_VALUE_MAX 80 /* characters of a bad value in a message */
 #define HELP_INDENT 30
 #define VALUE_WIDTH 38 /* of a name and its value, where they are listed */
 
 /* PUBLIC_IP → --public-ip */
-static const char *flag_of(char flag[FLAG_SIZE], const char *name)
+static const char *flag_of(char flag[LM_OPTION_FLAG_SIZE], const char *name)
 {
     size_t i = 2;
     memcpy(flag, "--", 2);
-    for (; name[i - 2] != '\0' && i < FLAG_SIZE - 1; i++)
+    for (; name[i - 2] != '\0' && i < LM_OPTION_FLAG_SIZE - 1; i++)
         flag[i] = name[i - 2] == '_' ? '-' : (char)tolower((unsigned char)name[i - 2]);
     flag[i] = '\0';
     return flag;
@@ -108,7 +107,7 @@ void lm_option_values_environment(lm_option_values *values, const char *(*get)(v
 static const lm_option *find_flag(const lm_option_values *values, const char *argument, size_t len)
 {
     for (size_t i = 0; i < values->len; i++) {
-        char flag[FLAG_SIZE];
+        char flag[LM_OPTION_FLAG_SIZE];
         flag_of(flag, values->table[i].name);
         if (strlen(flag) == len && memcmp(flag, argument, len) == 0)
             return &values->table[i];
@@ -160,7 +159,12 @@ int lm_option_values_arguments(lm_option_values *values, int argc, char *const a
     return result;
 }
 
-static void describe(const lm_option *option, char *text, size_t size)
+const char *lm_option_flag(char flag[LM_OPTION_FLAG_SIZE], const lm_option *option)
+{
+    return flag_of(flag, option->name);
+}
+
+void lm_option_accepts(const lm_option *option, char *text, size_t size)
 {
     if (option->accepts != NULL || option->type->describe == NULL)
         snprintf(text, size, "%s", option->accepts != NULL ? option->accepts : option->type->value);
@@ -170,7 +174,7 @@ static void describe(const lm_option *option, char *text, size_t size)
 
 const char *lm_option_values_place(const lm_option_values *values, size_t i, char place[LM_OPTION_PLACE_SIZE])
 {
-    char flag[FLAG_SIZE];
+    char flag[LM_OPTION_FLAG_SIZE];
     const char *name = values->table[i].name, *path = values->value[i].path;
     switch (values->value[i].source) {
     case LM_OPTION_FLAG:
@@ -200,7 +204,7 @@ static int parse_one(const lm_option_values *values, size_t i, void *target, lm_
                                  lm_option_values_place(values, i, name), option->missing);
     if (option->type->parse(option, text, (char *)target + option->offset) == LM_OK)
         return LM_OK;
-    describe(option, accepted, sizeof accepted);
+    lm_option_accepts(option, accepted, sizeof accepted);
     lm_option_values_place(values, i, name);
     if ((option->flags & LM_OPTION_SECRET) != 0)
         return lm_error_list_add(errors, LM_EINVAL, "%s: the value is not usable: it has to be %s", name,
@@ -240,7 +244,7 @@ int lm_option_values_parse_commands(lm_option_values *values, void *target, lm_e
 /* "default", "environment", "relay.env:3", "--udp-port", … */
 static void print_origin(FILE *out, const lm_option_values *values, size_t i)
 {
-    char flag[FLAG_SIZE];
+    char flag[LM_OPTION_FLAG_SIZE];
     switch (values->value[i].source) {
     case LM_OPTION_DEFAULT:
         fputs(values->value[i].text != NULL ? "default" : "not set", out);
@@ -280,7 +284,7 @@ void lm_options_print_help(FILE *out, const lm_option *table, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         const lm_option *option = &table[i];
-        char flag[FLAG_SIZE], accepted[256];
+        char flag[LM_OPTION_FLAG_SIZE], accepted[256];
         if (option->missing != NULL)
             continue;
         int width =
@@ -288,7 +292,7 @@ void lm_options_print_help(FILE *out, const lm_option *table, size_t len)
                     option->type->value != NULL ? option->type->value : "");
         fprintf(out, "%*s %s", width < HELP_INDENT ? HELP_INDENT - width : 0, "", option->help);
         if ((option->flags & LM_OPTION_COMMAND) == 0) {
-            describe(option, accepted, sizeof accepted);
+            lm_option_accepts(option, accepted, sizeof accepted);
             fprintf(out, "\n%*s %s", HELP_INDENT, "", accepted);
         }
         if (option->fallback != NULL && (option->flags & (LM_OPTION_COMMAND | LM_OPTION_SECRET)) == 0)

@@ -148,6 +148,13 @@ const char *lm_option_values_place(const lm_option_values *values, size_t index,
 /* Writes each setting, what holds for it, and where that comes from; secrets are "(hidden)". */
 void lm_option_values_print(FILE *out, const lm_option_values *values);
 
+#define LM_OPTION_FLAG_SIZE 64 /* "--" and a name */
+/* PUBLIC_IP's flag, "--public-ip"; returns flag. */
+const char *lm_option_flag(char flag[LM_OPTION_FLAG_SIZE], const lm_option *option);
+
+/* What the option accepts, as a person reads it: "a port from 1 to 65535". */
+void lm_option_accepts(const lm_option *option, char *text, size_t size);
+
 /* Writes the table as help text. */
 void lm_options_print_help(FILE *out, const lm_option *table, size_t len);
 

@@ -370,6 +370,12 @@ void lm_settings_print_reach(FILE *out, const lm_settings *settings)
               out);
 }
 
+const lm_option *lm_settings_table(size_t *len)
+{
+    *len = ROWS;
+    return table;
+}
+
 void lm_settings_print_help(FILE *out)
 {
     fputs("lumamesh-relay: a rendezvous for browsers, over WebRTC on one UDP port\n\n"

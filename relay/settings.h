@@ -152,6 +152,9 @@ uint16_t lm_settings_tcp_port(const lm_settings *settings);
 /* How many connections the TCP port takes, and the TLS port as well: every session and allocation by one. */
 uint32_t lm_settings_connections(const lm_settings *settings);
 
+/* All of them, commands first; *len is their number. */
+const lm_option *lm_settings_table(size_t *len);
+
 /* Writes the text of --help. */
 void lm_settings_print_help(FILE *out);
 
