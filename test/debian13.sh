@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the project in a Debian 13 tree, where mbedTLS is 3.6 and gcc 14, with warnings as errors, and runs the unit tests
 # and fuzz replays there. Needs root and debootstrap. The tree is kept in LM_DEBIAN13 (default: build/debian13) for the next
-# run, and is made anew when it is incomplete.
+# run, and is made anew when it is incomplete. With the argument `tree` it is made, and nothing more.
 set -eu
 cd "$(dirname "$0")/.."
 root=${LM_DEBIAN13:-$PWD/build/debian13}
@@ -22,6 +22,7 @@ if [ ! -e "$root/complete" ]; then
     }
     touch "$root/complete"
 fi
+[ "${1:-}" = tree ] && exit 0
 tree=$root/tree
 echo '127.0.0.1 localhost' >"$tree/etc/hosts" # debootstrap makes none
 rm -rf "$tree/src"

@@ -3,7 +3,7 @@
 #
 #   sh test/run.sh              everything
 #   sh test/run.sh PART...      some parts: unit fuzz install variants soak asan client daemon memory floods e2e turn reach mesh
-#                               debian13 arm64 static container
+#                               debian13 packages arm64 static container
 #   sh test/run.sh fuzz SECONDS fuzzes each target with libFuzzer for so long, instead of replaying its seeds
 #   sh test/run.sh soak SECONDS soaks a real relay for about so long, instead of 110 s; so does LM_SOAK_SECONDS=SECONDS
 #
@@ -14,8 +14,9 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-parts_all="unit fuzz install variants soak asan client daemon memory floods e2e turn reach mesh debian13 arm64 static container"
-parts_beside="install variants debian13"
+parts_timed="unit fuzz soak asan client daemon memory floods e2e turn reach mesh"
+parts_beside="install variants debian13 packages arm64 static container"
+parts_all="$parts_timed $parts_beside"
 jobs=$(nproc 2>/dev/null || echo 2)
 
 say() { printf '\n== %s\n' "$*"; }
@@ -258,6 +259,12 @@ part_debian13() {
     tally debian13 sh test/debian13.sh
 }
 
+part_packages() {
+    say "Debian packages in the Debian 13 tree"
+    need debootstrap
+    tally packages sh test/packages.sh
+}
+
 part_arm64() {
     say "cross-compiling for arm64, and testing under qemu"
     need debootstrap
@@ -294,10 +301,9 @@ part_container() {
 parts=
 seconds=
 for arg in "$@"; do
+    case " $parts_all " in *" $arg "*) parts="$parts $arg" && continue ;; esac
     case $arg in
-    unit | fuzz | install | variants | soak | asan | client | daemon | memory | floods | e2e | turn | reach | mesh | debian13 | \
-        arm64 | static | container) parts="$parts $arg" ;;
-    *[!0-9]* | '') echo "usage: sh test/run.sh [${parts_all}] (fuzz and soak may be followed by seconds)" >&2; exit 2 ;;
+    *[!0-9]* | '') echo "usage: sh test/run.sh [$parts_all] (fuzz and soak may be followed by seconds)" >&2; exit 2 ;;
     *) seconds=$arg ;;
     esac
 done
@@ -322,9 +328,8 @@ run_all() {
     beside=$!
     trap 'kill -- "-$beside" 2>/dev/null' EXIT
     trap 'exit 1' INT TERM HUP
-    for part in $parts_all; do
-        case " $parts_beside " in *" $part "*) ;; *) run_parts "$part" ;; esac
-    done
+    # shellcheck disable=SC2086
+    run_parts $parts_timed
     say "what ran beside: $parts_beside"
     wait "$beside" || failed_parts="$failed_parts beside"
     trap - EXIT

@@ -58,7 +58,7 @@ works() {
     i=0
     until grep -qs 'relay is up' "$dir/err"; do
         i=$((i + 1))
-        [ $i -lt 100 ] && kill -0 "$started" 2>/dev/null || return 1
+        [ $i -lt 600 ] && kill -0 "$started" 2>/dev/null || return 1
         sleep 0.1
     done
     grep -q '^lm1\.' "$dir/said" || return 1
