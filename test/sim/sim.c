@@ -14,7 +14,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "test/sim/browsers.h"
+#include "test/sim/checks.h"
 #include "test/sim/hostile.h"
+#include "test/sim/wire.h"
 #include "test/sim/world.h"
 
 #define SETTLED 10000 /* ms in which all views are equal again */

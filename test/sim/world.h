@@ -14,20 +14,8 @@
 typedef struct sim_world sim_world;
 typedef struct sim_conn sim_conn;
 
-typedef struct sim_view {
-    uint64_t key; /* room and browser */
-    lm_ms since;
-    UT_hash_handle hh;
-} sim_view;
-
-/* One direction of a connection: bytes in order, each chunk at its time. */
-typedef struct sim_chunk {
-    struct sim_chunk *prev, *next;
-    lm_ms at;
-    bool end; /* of the connection */
-    size_t len;
-    uint8_t data[];
-} sim_chunk;
+typedef struct sim_view sim_view;
+typedef struct sim_pair sim_pair;
 
 typedef struct sim_node {
     lm_mesh *mesh; /* NULL: down */
@@ -52,14 +40,6 @@ typedef struct sim_browser {
     lm_ms since;  /* its last join */
     int ghost;    /* node that keeps its place after a move, -1: none */
 } sim_browser;
-
-typedef struct sim_pair {
-    uint64_t key; /* from and to */
-    unsigned from_gen, to_gen;
-    uint32_t sent, received;
-    bool lossy; /* one left the other's sight: what was under way may be lost */
-    UT_hash_handle hh;
-} sim_pair;
 
 struct sim_world {
     lm_ms now;
@@ -86,37 +66,31 @@ struct sim_world {
 void sim_world_init(sim_world *w, uint64_t seed, unsigned nodes, unsigned browsers, unsigned rooms);
 void sim_world_clear(sim_world *w);
 
-uint32_t sim_below(sim_world *w, uint32_t n);
+/* CPU time of the process, where it is counted. */
+double sim_seconds(const sim_world *w);
+
+/* Zeroed memory. */
+void *sim_grab(size_t size);
 
 /* Says that something is not as it must be. */
 void sim_fail(sim_world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* chance.c: all of it comes from the seed. */
+void sim_seed(sim_world *w, uint64_t seed);
+void sim_fill(void *ctx, void *buf, size_t len); /* an lm_random, of a world */
+uint32_t sim_below(sim_world *w, uint32_t n);
+lm_ms sim_travel(sim_world *w); /* how long a chunk is on its way */
 
 void sim_start(sim_world *w, unsigned node);
 /* silent: its packets just stop; else its sockets are closed. Its browsers are gone. */
 void sim_kill(sim_world *w, unsigned node, bool silent);
 void sim_new_key(sim_world *w, unsigned node);
-
-/* Resets one of `in` connections, by chance. */
-void sim_lose_links(sim_world *w, unsigned in);
-
-void sim_join(sim_world *w, unsigned browser, unsigned node, unsigned room);
-void sim_leave(sim_world *w, unsigned browser);
-void sim_move(sim_world *w, unsigned browser, unsigned node);
-void sim_signal(sim_world *w, unsigned from, unsigned to);
+bool sim_is_here(const sim_world *w, unsigned node, unsigned life);
 
 /* Lets time pass. */
 void sim_run(sim_world *w, lm_ms until);
 
-/* How many things are wrong in how nodes see each other's members; says the first one if `say`. */
-unsigned sim_differences(sim_world *w, bool say);
-
-/* Fails for each signal that was lost although nobody left anybody's sight. */
-void sim_check_signals(sim_world *w);
-
-/* Fails if any node that is up still sees a browser of this one. */
-void sim_check_gone(sim_world *w, unsigned node, const char *when);
-
-/* An output of a node's mesh is taken; call it after touching one. */
+/* Takes the outputs of a node's mesh; call it after touching one. */
 void sim_drain(sim_world *w, sim_node *n);
 
 #endif
