@@ -275,22 +275,18 @@ static void on_nodes(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, const lm_mesh
 
 void lm_gossip_send_digest(lm_mesh *mesh, lm_ms now, lm_mesh_link *link)
 {
-    uint8_t digest[LM_MESH_DIGEST_LEN];
-    lm_nodes_digest(mesh, digest);
     lm_json_writer j = lm_mesh_message_begin(mesh->frame, sizeof mesh->frame, LM_MESH_TYPE_digest);
-    lm_mesh_put_bytes(&j, "sums", digest, sizeof digest);
+    lm_mesh_put_bytes(&j, "sums", mesh->digest, sizeof mesh->digest);
     lm_links_send_json(mesh, now, link, &j);
 }
 
 /* Says what we have in the buckets that differ; what we lack comes in answer. */
 static void on_digest(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, const lm_mesh_message *m)
 {
-    uint8_t digest[LM_MESH_DIGEST_LEN];
     uint32_t differ = 0;
     lm_mesh_node *node, *next;
-    lm_nodes_digest(mesh, digest);
     for (unsigned i = 0; i < LM_MESH_DIGEST_BUCKETS; i++) {
-        if (memcmp(digest + 8 * (size_t)i, m->digest + 8 * (size_t)i, 8) != 0)
+        if (memcmp(mesh->digest + 8 * (size_t)i, m->digest + 8 * (size_t)i, 8) != 0)
             differ |= UINT32_C(1) << i;
     }
     if (differ == 0)

@@ -101,6 +101,7 @@ struct lm_mesh {
 
     lm_mesh_node *nodes; /* by nk */
     lm_mesh_node *self;
+    uint8_t digest[LM_MESH_DIGEST_LEN]; /* of all records, kept by nodes.c */
     uint64_t seen_seq;
     uint32_t mark;
     lm_ms expire_at;

@@ -49,10 +49,26 @@ lm_mesh_node *lm_nodes_get_named(lm_mesh *mesh, const uint8_t nk[LM_NODE_PUBLIC_
     return node != NULL ? node : lm_nodes_get(mesh, nk);
 }
 
+/* Puts the node's record, or none, into the digest, or takes it out: it is the same. */
+static void digest_record(lm_mesh *mesh, const lm_mesh_node *node)
+{
+    static const uint8_t key[crypto_shorthash_KEYBYTES];
+    uint8_t bytes[LM_NODE_PUBLIC_KEY_LEN + 8], hash[crypto_shorthash_BYTES];
+    if (node->record == NULL)
+        return;
+    memcpy(bytes, node->nk, LM_NODE_PUBLIC_KEY_LEN);
+    for (unsigned i = 0; i < 8; i++)
+        bytes[LM_NODE_PUBLIC_KEY_LEN + i] = (uint8_t)(node->seq >> (56 - 8 * i));
+    crypto_shorthash(hash, bytes, sizeof bytes, key);
+    for (unsigned i = 0; i < 8; i++)
+        mesh->digest[lm_nodes_bucket(node) * 8 + i] ^= hash[i];
+}
+
 static void forget_record(lm_mesh *mesh, lm_mesh_node *node)
 {
     if (node->record != NULL)
         mesh->stats.nodes--;
+    digest_record(mesh, node);
     free(node->record);
     free(node->sig);
     free(node->address);
@@ -152,6 +168,7 @@ static int put_record(lm_mesh *mesh, lm_ms now, lm_mesh_node *node, const char *
     }
     node->renewed = node->record != NULL;
     mesh->stats.nodes += node->record == NULL;
+    digest_record(mesh, node);
     free(node->record);
     free(node->sig);
     free(node->address);
@@ -159,6 +176,7 @@ static int put_record(lm_mesh *mesh, lm_ms now, lm_mesh_node *node, const char *
     node->sig = sig_copy;
     node->seq = seq;
     node->renewed_at = now;
+    digest_record(mesh, node);
     node->address = record_address(record);
     if (node != mesh->self)
         lm_dialer_learn(mesh, now, node);
@@ -252,24 +270,6 @@ int lm_nodes_set_self(lm_mesh *mesh, lm_ms now, const char *record, const char *
         mesh->seen_seq = facts.seq;
     result = put_record(mesh, now, mesh->self, record, sig, facts.seq);
     return result == 1 ? LM_OK : result;
-}
-
-void lm_nodes_digest(const lm_mesh *mesh, uint8_t digest[LM_MESH_DIGEST_LEN])
-{
-    static const uint8_t key[crypto_shorthash_KEYBYTES];
-    uint8_t bytes[LM_NODE_PUBLIC_KEY_LEN + 8], hash[crypto_shorthash_BYTES];
-    lm_mesh_node *node, *next;
-    memset(digest, 0, LM_MESH_DIGEST_LEN);
-    HASH_ITER(hh, mesh->nodes, node, next) {
-        if (node->record == NULL)
-            continue;
-        memcpy(bytes, node->nk, LM_NODE_PUBLIC_KEY_LEN);
-        for (unsigned i = 0; i < 8; i++)
-            bytes[LM_NODE_PUBLIC_KEY_LEN + i] = (uint8_t)(node->seq >> (56 - 8 * i));
-        crypto_shorthash(hash, bytes, sizeof bytes, key);
-        for (unsigned i = 0; i < 8; i++)
-            digest[lm_nodes_bucket(node) * 8 + i] ^= hash[i];
-    }
 }
 
 void lm_nodes_expire(lm_mesh *mesh, lm_ms now)

@@ -41,8 +41,7 @@ int lm_nodes_set_self(lm_mesh *mesh, lm_ms now, const char *record, const char *
 
 bool lm_nodes_is_live(const lm_mesh *mesh, lm_ms now, const lm_mesh_node *node);
 
-/* The digest of all records: 32 buckets by the nk's first byte, in each the sum of its records' hashes. */
-void lm_nodes_digest(const lm_mesh *mesh, uint8_t digest[LM_MESH_DIGEST_LEN]);
+/* The bucket of mesh->digest that the node's record is in. */
 static inline unsigned lm_nodes_bucket(const lm_mesh_node *node)
 {
     return node->nk[0] % LM_MESH_DIGEST_BUCKETS;
