@@ -6,7 +6,8 @@
 #include "common/bytes.h"
 #include "common/error.h"
 
-#define KEPT_MAX 16384 /* bytes of buffer that an empty queue keeps */
+#define KEPT_MAX 1024 /* bytes of buffer that an empty queue keeps: three queues a link, of a hundred links \
+                       */
 
 uint8_t *lm_byte_queue_reserve(lm_byte_queue *q, size_t len)
 {

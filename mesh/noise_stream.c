@@ -121,11 +121,13 @@ static int read_transport(lm_noise_stream *s, const uint8_t *msg, size_t len)
     return LM_OK;
 }
 
-int lm_noise_stream_input(lm_noise_stream *s, const void *data, size_t len)
+/* Reads the whole messages at the start of data; *used is how many bytes they are. */
+static int read_messages(lm_noise_stream *s, const uint8_t *data, size_t len, size_t *used)
 {
-    int result = lm_byte_queue_append(&s->received, data, len);
+    int result = LM_OK;
+    *used = 0;
     while (result == LM_OK) {
-        lm_reader r = lm_reader_init(lm_byte_queue_head(&s->received), s->received.len);
+        lm_reader r = lm_reader_init(data + *used, len - *used);
         size_t message = lm_read_u16(&r);
         if (r.failed)
             break;
@@ -134,8 +136,27 @@ int lm_noise_stream_input(lm_noise_stream *s, const void *data, size_t len)
         if (lm_reader_left(&r) < message)
             break;
         result = s->open ? read_transport(s, r.pos, message) : read_handshake(s, r.pos, message);
-        lm_byte_queue_consume(&s->received, HEAD + message);
+        *used += HEAD + message;
     }
+    return result;
+}
+
+int lm_noise_stream_input(lm_noise_stream *s, const void *data, size_t len)
+{
+    size_t used;
+    int result;
+    if (len == 0)
+        return LM_OK;
+    if (s->received.len == 0) { /* mostly whole messages come: these need not be kept */
+        result = read_messages(s, data, len, &used);
+        return result == LM_OK ? lm_byte_queue_append(&s->received, (const uint8_t *)data + used, len - used)
+                               : result;
+    }
+    result = lm_byte_queue_append(&s->received, data, len);
+    if (result != LM_OK)
+        return result;
+    result = read_messages(s, lm_byte_queue_head(&s->received), s->received.len, &used);
+    lm_byte_queue_consume(&s->received, used);
     return result;
 }
 
