@@ -21,6 +21,7 @@
 #define OWED_BYTES_MAX (128 * 1024)
 #define RESEND_TIME 3000 /* ms through a neighbour; a link loses nothing but by its end */
 #define OPEN_TIME 1000   /* ms, doubling to 60 s */
+#define DETOUR_TIME 1000 /* ms that a link may take to come up, before one is begun through a neighbour */
 #define OPEN_TIME_MAX 60000
 #define ASK_TIME 5000 /* ms of silence through a neighbour, where the node has members on show */
 #define ANSWER_TIME 10000
@@ -218,6 +219,10 @@ static void begin(lm_mesh *mesh, lm_ms now, lm_mesh_node *node, lm_mesh_link *pa
     node->conversation = c;
     restart(mesh, now, c);
     set_path(mesh, now, c, path);
+    if (!c->direct) {
+        c->open_at = now + DETOUR_TIME;
+        arm(mesh, c);
+    }
 }
 
 void lm_conversation_end(lm_mesh *mesh, lm_ms now, lm_mesh_node *node)

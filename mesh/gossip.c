@@ -10,9 +10,10 @@
 #include "mesh/nodes.h"
 #include "mesh/via.h"
 
-#define SMALL_MESH 64 /* nodes */
-#define RUMOURS 4     /* neighbours that hear from us of a new node which is nobody's neighbour here */
-#define TELL_DELAY 50 /* ms in which changes of links are gathered */
+#define SMALL_MESH 64        /* nodes */
+#define RUMOURS 4            /* neighbours that hear from us of a new node which is nobody's neighbour here */
+#define TELL_DELAY 50        /* ms in which changes of links are gathered */
+#define TELL_DELAY_LARGE 250 /* the same where a hundred neighbours are to be told */
 
 bool lm_gossip_reaches(const lm_mesh_link *link, const lm_mesh_node *node)
 {
@@ -150,7 +151,7 @@ void lm_gossip_self(lm_mesh *mesh, lm_ms now)
 
 static void tell_soon(lm_mesh *mesh, lm_ms now)
 {
-    mesh->tell_at = lm_ms_min(mesh->tell_at, now + TELL_DELAY);
+    mesh->tell_at = lm_ms_min(mesh->tell_at, now + (is_small(mesh) ? TELL_DELAY : TELL_DELAY_LARGE));
 }
 
 void lm_gossip_link_up(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, bool learned)
