@@ -2,8 +2,8 @@
 # Installs what the tests need, builds, and runs them.
 #
 #   sh test/run.sh              everything
-#   sh test/run.sh PART...      some parts: unit fuzz install variants soak asan client daemon memory floods e2e turn reach mesh
-#                               debian13 packages arm64 static container
+#   sh test/run.sh PART...      some parts: unit fuzz soak asan client daemon memory floods e2e turn reach mesh
+#                               sim install variants debian13 packages arm64 static container
 #   sh test/run.sh fuzz SECONDS fuzzes each target with libFuzzer for so long, instead of replaying its seeds
 #   sh test/run.sh soak SECONDS soaks a real relay for about so long, instead of 110 s; so does LM_SOAK_SECONDS=SECONDS
 #
@@ -15,7 +15,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 parts_timed="unit fuzz soak asan client daemon memory floods e2e turn reach mesh"
-parts_beside="install variants debian13 packages arm64 static container"
+parts_beside="sim install variants debian13 packages arm64 static container"
 parts_all="$parts_timed $parts_beside"
 jobs=$(nproc 2>/dev/null || echo 2)
 
@@ -171,13 +171,20 @@ part_soak() {
         sh test/soak/real.sh build/release/lumamesh-relay build/dev/test/soak/lumamesh-soak
 }
 
+part_sim() {
+    need_build
+    build sim
+    say "sim: 200 meshes from seeds, and one of 500 nodes, on virtual time"
+    tally sim ctest --preset sim -L '^(sim|sim-large)$' -V # each takes all cores, and says what it measured
+}
+
 part_asan() {
     need_build
     need_clang
     need_node
     build asan
-    say "unit, fuzz replay, soak and daemon under ASan, LSan and UBSan"
-    tally asan ctest --preset asan -L '^(unit|fuzz|soak|daemon|churn)$' -j "$jobs"
+    say "unit, fuzz replay, soak, simulator and daemon under ASan, LSan and UBSan"
+    tally asan ctest --preset asan -L '^(unit|fuzz|soak|sim|daemon|churn)$' -j "$jobs"
 }
 
 part_client() {

@@ -117,6 +117,8 @@ static void on_signal(sim_world *w, sim_node *n, unsigned browser, const lm_mesh
 static void time_join(sim_world *w, const sim_node *n, unsigned room, unsigned browser)
 {
     lm_ms since = w->browsers[browser].since, heard_since = 0;
+    if (!w->calm)
+        return;
     for (unsigned i = 0; i < w->browser_count; i++) {
         const sim_browser *b = &w->browsers[i];
         if (b->node == (int)n->index && b->room == w->browsers[browser].room &&
@@ -125,8 +127,7 @@ static void time_join(sim_world *w, const sim_node *n, unsigned room, unsigned b
     }
     if (heard_since > since)
         since = heard_since;
-    if (!w->calm || w->browsers[browser].node < 0 || w->browsers[browser].room != room ||
-        w->now - since > 30000)
+    if (w->browsers[browser].node < 0 || w->browsers[browser].room != room || w->now - since > 30000)
         return;
     w->joins_seen++;
     if (w->now - since > w->slowest_join)
@@ -218,10 +219,8 @@ void sim_join(sim_world *w, unsigned browser, unsigned node, unsigned room)
     sim_room_id(room, room_bytes);
     peer_id(browser, peer_bytes);
     drop_view(n, room, browser);
-    double start = sim_seconds(w);
     if (lm_mesh_join(n->mesh, w->now, room_bytes, peer_bytes, "some info, encrypted by the browser") != LM_OK)
         abort();
-    n->cpu += sim_seconds(w) - start;
     sim_drain(w, n);
 }
 

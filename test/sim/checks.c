@@ -33,14 +33,14 @@ static bool must_see(const sim_world *w, const sim_node *n, const sim_browser *b
 typedef struct known_count {
     const sim_world *w;
     unsigned count;
-    bool say;
+    bool has_hostile, say;
 } known_count;
 
 /* Whom honest nodes have; a hostile one can always announce members of its own. */
 static void count_known(void *ctx, const lm_mesh_member_info *member)
 {
     known_count *known = ctx;
-    for (unsigned i = 0; i < known->w->node_count; i++) {
+    for (unsigned i = 0; known->has_hostile && i < known->w->node_count; i++) {
         if (known->w->nodes[i].hostile &&
             memcmp(known->w->nodes[i].nk, member->node, sizeof member->node) == 0)
             return;
@@ -75,7 +75,7 @@ unsigned sim_differences(sim_world *w, bool say)
             const sim_browser *local = &w->browsers[i - 1];
             sim_node *n = local->node >= 0 ? &w->nodes[local->node] : NULL;
             unsigned expected = 0, found = 0, taken = 0;
-            known_count known = {.w = w};
+            known_count known = {.w = w, .has_hostile = has_hostile};
             uint8_t id[LM_MESH_ROOM_LEN];
             if (n == NULL || n->hostile)
                 continue;

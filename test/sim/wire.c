@@ -18,53 +18,58 @@ typedef struct sim_chunk {
     uint8_t data[];
 } sim_chunk;
 
+/* One side of a connection: a node, in one of its lives. What is queued is what it has sent. */
+typedef struct sim_side {
+    unsigned node, life;
+    lm_link_id link;
+    bool open;    /* the node has it */
+    bool pumping; /* an event will take the chunks on */
+    lm_ms last;   /* when the last chunk arrives */
+    sim_chunk *chunks;
+} sim_side;
+
 struct sim_conn {
-    unsigned a, b; /* nodes; a has dialled */
-    lm_link_id link[2];
-    unsigned life[2];
+    sim_side sides[2]; /* the first one has dialled */
     bool reset;
-    bool pumping[2];
-    lm_ms last[2];         /* when the last chunk from that side arrives */
-    sim_chunk *chunks[2];  /* by the side that they come from */
     sim_conn *prev, *next; /* all */
 };
 
-/* A node's end of a connection, by its link. */
+/* The side that a node has of a connection. A mesh counts its links: they are the index in n->ends. */
 typedef struct sim_end {
-    lm_link_id link;
-    sim_conn *conn;
+    sim_conn *conn; /* NULL: never connected, or ended */
     unsigned side;
-    UT_hash_handle hh;
 } sim_end;
 
 static sim_end *find_end(const sim_node *n, lm_link_id link)
 {
-    sim_end *end;
-    HASH_FIND(hh, n->ends, &link, sizeof link, end);
-    return end;
+    return link < n->end_count && n->ends[link].conn != NULL ? &n->ends[link] : NULL;
 }
 
 static void add_end(sim_node *n, lm_link_id link, sim_conn *conn, unsigned side)
 {
-    sim_end *end = sim_grab(sizeof *end);
-    *end = (sim_end){.link = link, .conn = conn, .side = side};
-    HASH_ADD(hh, n->ends, link, sizeof end->link, end);
+    if (link >= n->end_count) {
+        size_t count = 2 * (size_t)link + 64;
+        n->ends = realloc(n->ends, count * sizeof *n->ends);
+        if (n->ends == NULL)
+            abort();
+        memset(n->ends + n->end_count, 0, (count - n->end_count) * sizeof *n->ends);
+        n->end_count = count;
+    }
+    n->ends[link] = (sim_end){.conn = conn, .side = side};
+    conn->sides[side] = (sim_side){.node = n->index, .life = n->life, .link = link, .open = true};
 }
 
-static void remove_end(sim_node *n, lm_link_id link)
+static void end_side(sim_world *w, sim_side *side)
 {
-    sim_end *end = find_end(n, link);
-    if (end == NULL)
-        return;
-    HASH_DEL(n->ends, end);
-    free(end);
+    side->open = false;
+    w->nodes[side->node].ends[side->link].conn = NULL;
 }
 
 static void free_conn(sim_conn *conn)
 {
     sim_chunk *chunk, *next;
     for (unsigned side = 0; side < 2; side++) {
-        DL_FOREACH_SAFE(conn->chunks[side], chunk, next) {
+        DL_FOREACH_SAFE(conn->sides[side].chunks, chunk, next) {
             free(chunk);
         }
     }
@@ -74,34 +79,33 @@ static void free_conn(sim_conn *conn)
 void sim_wire_clear(sim_world *w)
 {
     sim_conn *conn, *next;
-    for (unsigned i = 0; i < w->node_count; i++) {
-        sim_end *end, *next_end;
-        HASH_ITER(hh, w->nodes[i].ends, end, next_end) {
-            HASH_DEL(w->nodes[i].ends, end);
-            free(end);
-        }
-    }
+    for (unsigned i = 0; i < w->node_count; i++)
+        free(w->nodes[i].ends);
     DL_FOREACH_SAFE(w->conns, conn, next) {
         free_conn(conn);
     }
 }
 
+static void pump(sim_world *w, sim_conn *conn, unsigned side, lm_ms at)
+{
+    conn->sides[side].pumping = true;
+    sim_push(w, (struct sim_event){.at = at, .kind = EVENT_CHUNK, .conn = conn, .side = side});
+}
+
 static void queue_chunk(sim_world *w, sim_conn *conn, unsigned side, const void *data, size_t len, bool end)
 {
-    sim_chunk *chunk = sim_grab(sizeof *chunk + len);
+    sim_side *from = &conn->sides[side];
+    sim_chunk *chunk = malloc(sizeof *chunk + len);
     lm_ms at = w->now + sim_travel(w);
-    if (at < conn->last[side])
-        at = conn->last[side];
-    conn->last[side] = at;
-    chunk->at = at;
-    chunk->end = end;
-    chunk->len = len;
+    if (chunk == NULL)
+        abort();
+    from->last = at < from->last ? from->last : at;
+    *chunk = (sim_chunk){.at = from->last, .end = end, .len = len};
     if (len > 0)
         memcpy(chunk->data, data, len);
-    DL_APPEND(conn->chunks[side], chunk);
-    if (!conn->pumping[side])
-        sim_push(w, (struct sim_event){.at = at, .kind = EVENT_CHUNK, .conn = conn, .side = side});
-    conn->pumping[side] = true;
+    DL_APPEND(from->chunks, chunk);
+    if (!from->pumping)
+        pump(w, conn, side, from->last);
 }
 
 void sim_wire_send(sim_world *w, sim_node *n, lm_link_id link, const void *data, size_t len)
@@ -111,23 +115,26 @@ void sim_wire_send(sim_world *w, sim_node *n, lm_link_id link, const void *data,
         queue_chunk(w, end->conn, end->side, data, len, false);
 }
 
+static void close_end(sim_world *w, const sim_end *end, bool silent)
+{
+    sim_side *side = &end->conn->sides[end->side];
+    if (!silent)
+        queue_chunk(w, end->conn, end->side, NULL, 0, true);
+    end_side(w, side);
+}
+
 void sim_wire_close(sim_world *w, sim_node *n, lm_link_id link)
 {
     const sim_end *end = find_end(n, link);
-    if (end == NULL)
-        return;
-    queue_chunk(w, end->conn, end->side, NULL, 0, true);
-    remove_end(n, link);
+    if (end != NULL)
+        close_end(w, end, false);
 }
 
 void sim_wire_cut(sim_world *w, sim_node *n, bool silent)
 {
-    sim_end *end, *next;
-    HASH_ITER(hh, n->ends, end, next) {
-        if (!silent)
-            queue_chunk(w, end->conn, end->side, NULL, 0, true);
-        HASH_DEL(n->ends, end);
-        free(end);
+    for (lm_link_id link = 0; link < n->end_count; link++) {
+        if (n->ends[link].conn != NULL)
+            close_end(w, &n->ends[link], silent);
     }
 }
 
@@ -144,6 +151,7 @@ void sim_on_connect(sim_world *w, const struct sim_event *event)
     if (!sim_is_here(w, event->node, event->life) || sim_is_blocked(w, n->index, to->index) || to->silent)
         return; /* no answer: the mesh gives up by itself */
     addr.ip[0] = 10;
+    addr.ip[2] = (uint8_t)(to->index >> 8);
     addr.ip[3] = (uint8_t)to->index;
     if (to->mesh == NULL || to->nat || lm_mesh_accepted(to->mesh, w->now, &addr, &link) != LM_OK) {
         lm_mesh_closed(n->mesh, w->now, event->link);
@@ -151,8 +159,6 @@ void sim_on_connect(sim_world *w, const struct sim_event *event)
         return;
     }
     sim_conn *conn = sim_grab(sizeof *conn);
-    *conn =
-        (sim_conn){.a = n->index, .b = to->index, .link = {event->link, link}, .life = {n->life, to->life}};
     DL_APPEND(w->conns, conn);
     add_end(n, event->link, conn, 0);
     add_end(to, link, conn, 1);
@@ -161,71 +167,78 @@ void sim_on_connect(sim_world *w, const struct sim_event *event)
     sim_drain(w, to);
 }
 
+/* A chunk has arrived. */
+static void deliver(sim_world *w, const sim_chunk *chunk, sim_side *from, sim_side *to)
+{
+    sim_node *sender = &w->nodes[from->node], *n = &w->nodes[to->node];
+    if (to->open) {
+        if (chunk->end) {
+            end_side(w, to);
+            lm_mesh_closed(n->mesh, w->now, to->link);
+        } else {
+            lm_mesh_input(n->mesh, w->now, to->link, chunk->data, chunk->len);
+        }
+        sim_drain(w, n);
+    }
+    if (from->open && !chunk->end) {
+        lm_mesh_sent(sender->mesh, w->now, from->link, chunk->len);
+        sim_drain(w, sender);
+    }
+}
+
 void sim_on_chunk(sim_world *w, const struct sim_event *event)
 {
     sim_conn *conn = event->conn;
-    unsigned side = event->side, from = side == 0 ? conn->a : conn->b, at = side == 0 ? conn->b : conn->a;
-    sim_node *n = &w->nodes[at], *sender = &w->nodes[from];
-    conn->pumping[side] = false;
-    if (n->mesh != NULL && n->life != conn->life[!side] && sim_is_here(w, from, conn->life[side]) &&
-        find_end(sender, conn->link[side]) != NULL && !sim_is_blocked(w, from, at) && !conn->reset) {
+    sim_side *from = &conn->sides[event->side], *to = &conn->sides[!event->side];
+    const sim_node *n = &w->nodes[to->node];
+    bool blocked = sim_is_blocked(w, from->node, to->node);
+    from->pumping = false;
+    if (n->mesh != NULL && n->life != to->life && from->open && !blocked && !conn->reset) {
         conn->reset = true; /* the node was started anew: its kernel knows of no such connection */
-        queue_chunk(w, conn, !side, NULL, 0, true);
+        queue_chunk(w, conn, !event->side, NULL, 0, true);
     }
-    if (sim_is_blocked(w, from, at) && sim_is_here(w, at, conn->life[!side])) {
-        conn->pumping[side] = true;
-        sim_push(w, (struct sim_event){
-                        .at = w->now + BLOCKED_RETRY, .kind = EVENT_CHUNK, .conn = conn, .side = side});
+    if (blocked && sim_is_here(w, to->node, to->life)) {
+        pump(w, conn, event->side, w->now + BLOCKED_RETRY);
         return;
     }
-    while (conn->chunks[side] != NULL && conn->chunks[side]->at <= w->now) {
-        sim_chunk *chunk = conn->chunks[side];
-        DL_DELETE(conn->chunks[side], chunk);
-        if (sim_is_here(w, at, conn->life[!side]) && find_end(n, conn->link[!side]) != NULL) {
-            if (chunk->end) {
-                remove_end(n, conn->link[!side]);
-                lm_mesh_closed(n->mesh, w->now, conn->link[!side]);
-            } else {
-                double start = sim_seconds(w);
-                lm_mesh_input(n->mesh, w->now, conn->link[!side], chunk->data, chunk->len);
-                n->cpu += sim_seconds(w) - start;
-            }
-            sim_drain(w, n);
-        }
-        if (sim_is_here(w, from, conn->life[side]) && find_end(sender, conn->link[side]) != NULL &&
-            !chunk->end) {
-            lm_mesh_sent(sender->mesh, w->now, conn->link[side], chunk->len);
-            sim_drain(w, sender);
-        }
+    while (from->chunks != NULL && from->chunks->at <= w->now) {
+        sim_chunk *chunk = from->chunks;
+        DL_DELETE(from->chunks, chunk);
+        deliver(w, chunk, from, to);
         free(chunk);
     }
-    if (conn->chunks[side] != NULL && !conn->pumping[side]) {
-        conn->pumping[side] = true;
-        sim_push(w, (struct sim_event){
-                        .at = conn->chunks[side]->at, .kind = EVENT_CHUNK, .conn = conn, .side = side});
+    if (from->chunks != NULL && !from->pumping)
+        pump(w, conn, event->side, from->chunks->at);
+    if (!from->open && !to->open && !from->pumping && !to->pumping) {
+        DL_DELETE(w->conns, conn);
+        free_conn(conn);
     }
+}
+
+/* Both sides are told at once, and what was under way is lost. */
+static void reset(sim_world *w, sim_conn *conn)
+{
+    bool was_open[2] = {conn->sides[0].open, conn->sides[1].open};
+    for (unsigned i = 0; i < 2; i++) {
+        if (was_open[i])
+            end_side(w, &conn->sides[i]);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        if (was_open[i])
+            lm_mesh_closed(w->nodes[conn->sides[i].node].mesh, w->now, conn->sides[i].link);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        sim_drain(w, &w->nodes[conn->sides[i].node]);
 }
 
 void sim_lose_links(sim_world *w, unsigned in)
 {
     for (unsigned i = 0; i < w->node_count; i++) {
         sim_node *n = &w->nodes[i];
-        sim_end *end, *next;
-        HASH_ITER(hh, n->ends, end, next) {
-            if (end->side != 0 || sim_below(w, in) != 0)
-                continue;
-            sim_node *other = &w->nodes[end->conn->b];
-            lm_link_id link = end->link, other_link = end->conn->link[1];
-            bool both =
-                sim_is_here(w, other->index, end->conn->life[1]) && find_end(other, other_link) != NULL;
-            if (both)
-                remove_end(other, other_link);
-            remove_end(n, link);
-            lm_mesh_closed(n->mesh, w->now, link);
-            if (both)
-                lm_mesh_closed(other->mesh, w->now, other_link);
-            sim_drain(w, n);
-            sim_drain(w, other);
+        for (lm_link_id link = 0; link < n->end_count; link++) {
+            const sim_end *end = find_end(n, link);
+            if (end != NULL && end->side == 0 && sim_below(w, in) == 0)
+                reset(w, end->conn);
         }
     }
 }

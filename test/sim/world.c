@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/error.h"
 #include "test/sim/browsers.h"
@@ -15,12 +14,6 @@
 #define EPOCH UINT64_C(1800000000000) /* Unix ms at the start */
 #define SALT "simulated salt of the mesh"
 #define RENEW_TIME 60000
-
-/* CPU time, where it is wanted: to ask for it costs more than most of what is timed. */
-double sim_seconds(const sim_world *w)
-{
-    return w->timed ? (double)clock() / CLOCKS_PER_SEC : 0;
-}
 
 void *sim_grab(size_t size)
 {
@@ -144,7 +137,6 @@ void sim_drain(sim_world *w, sim_node *n)
     unsigned target;
     if (n->mesh == NULL)
         return;
-    double start = sim_seconds(w);
     while (lm_mesh_poll(n->mesh, w->now, &out) == 1) {
         switch (out.kind) {
         case LM_MESH_CONNECT:
@@ -168,7 +160,6 @@ void sim_drain(sim_world *w, sim_node *n)
             break;
         }
     }
-    n->cpu += sim_seconds(w) - start;
     set_timer(w, n);
 }
 
@@ -189,11 +180,9 @@ static void on_timer(sim_world *w, const struct sim_event *event)
     sim_node *n = &w->nodes[event->node];
     if (!sim_is_here(w, event->node, event->life) || event->at != n->timer)
         return;
-    double start = sim_seconds(w);
     if (w->now >= n->renew_at)
         renew(w, n);
     lm_mesh_timeout(n->mesh, w->now);
-    n->cpu += sim_seconds(w) - start;
     sim_drain(w, n);
 }
 

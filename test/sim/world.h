@@ -27,10 +27,10 @@ typedef struct sim_node {
     int64_t skew; /* ms of its clock */
     lm_ms timer, renew_at;
     sim_view *view;
-    struct sim_end *ends; /* of connections, by link */
-    bool silent;          /* down, and nothing answers for it */
-    uint64_t bytes;       /* sent */
-    double cpu;           /* seconds */
+    struct sim_end *ends; /* of connections, by link; owned */
+    size_t end_count;
+    bool silent;    /* down, and nothing answers for it */
+    uint64_t bytes; /* sent */
 } sim_node;
 
 typedef struct sim_browser {
@@ -58,16 +58,12 @@ struct sim_world {
     lm_ms slowest_join;
     uint64_t joins_seen, signals, signals_received, false_leaves;
     unsigned failures;
-    bool timed; /* cpu is counted */
     bool verbose;
     lm_log log;
 };
 
 void sim_world_init(sim_world *w, uint64_t seed, unsigned nodes, unsigned browsers, unsigned rooms);
 void sim_world_clear(sim_world *w);
-
-/* CPU time of the process, where it is counted. */
-double sim_seconds(const sim_world *w);
 
 /* Zeroed memory. */
 void *sim_grab(size_t size);
