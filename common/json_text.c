@@ -74,6 +74,8 @@ static int check(const uint8_t *p, size_t len, unsigned max_depth)
     for (size_t i = 0, n; i < len; i += n) {
         uint8_t c = p[i];
         n = 1;
+        if (in_string && c >= 0x20 && c < 0x80 && c != '"' && c != '\\') /* most of them */
+            continue;
         if (c < 0x20 && (in_string || (c != '\t' && c != '\n' && c != '\r')))
             return LM_EMALFORMED;
         if (c >= 0x80)

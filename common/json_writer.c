@@ -48,12 +48,14 @@ static void put_escape(lm_json_writer *j, char c)
 {
     static const char plain[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
     const char *found = strchr(plain, c);
-    char text[8];
-    if (found != NULL)
-        snprintf(text, sizeof text, "\\%c", letters[found - plain]);
-    else
+    if (found != NULL) {
+        const char text[2] = {'\\', letters[found - plain]};
+        lm_write_bytes(&j->text, text, sizeof text);
+    } else {
+        char text[8];
         snprintf(text, sizeof text, "\\u%04x", (unsigned)(unsigned char)c);
-    put(j, text);
+        put(j, text);
+    }
 }
 
 void lm_json_string(lm_json_writer *j, const char *text)

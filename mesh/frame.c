@@ -6,8 +6,9 @@
 #include "common/bytes.h"
 #include "common/error.h"
 
-#define KEPT_MAX 1024 /* bytes of buffer that an empty queue keeps: three queues a link, of a hundred links \
-                       */
+#define KEPT_MAX                                                                               \
+    1024 /* bytes of buffer that an empty queue keeps: three queues a link, of a hundred links \
+          */
 
 uint8_t *lm_byte_queue_reserve(lm_byte_queue *q, size_t len)
 {
