@@ -14,6 +14,7 @@
 
 #include "common/error.h"
 #include "mesh/mesh.h"
+#include "mesh/mesh_state.h"
 #include "test/support/node.h"
 
 #define UNIX UINT64_C(1800000000000)
@@ -524,6 +525,59 @@ static void two_without_a_link_speak_through_a_neighbour(void **state)
     finish(n);
 }
 
+/* What each says to the others of its rooms goes once, and not by a neighbour first. */
+static void no_detour_is_made_while_links_come_up(void **state)
+{
+    net *n = begin(4);
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(lm_mesh_get_stats(n->mesh[i])->links, 3);
+        assert_int_equal(lm_mesh_get_stats(n->mesh[i])->conversations, 3);
+        assert_int_equal(lm_mesh_get_stats(n->mesh[i])->via_passed, 0);
+    }
+    finish(n);
+}
+
+/* Section 2 of the mesh page, word for word. */
+static void check_digest(const lm_mesh *mesh, unsigned records)
+{
+    static const uint8_t key[crypto_shorthash_KEYBYTES];
+    uint8_t sums[LM_MESH_DIGEST_LEN] = {0};
+    lm_mesh_node *node, *next;
+    unsigned count = 0;
+    HASH_ITER(hh, mesh->nodes, node, next) {
+        uint8_t bytes[LM_NODE_PUBLIC_KEY_LEN + 8], hash[8];
+        if (node->record == NULL)
+            continue;
+        memcpy(bytes, node->nk, LM_NODE_PUBLIC_KEY_LEN);
+        for (int i = 0; i < 8; i++)
+            bytes[LM_NODE_PUBLIC_KEY_LEN + i] = (uint8_t)(node->seq >> (56 - 8 * i));
+        crypto_shorthash(hash, bytes, sizeof bytes, key);
+        for (int i = 0; i < 8; i++)
+            sums[node->nk[0] % LM_MESH_DIGEST_BUCKETS * 8 + i] ^= hash[i];
+        count++;
+    }
+    assert_int_equal(count, records);
+    assert_memory_equal(mesh->digest, sums, sizeof sums);
+}
+
+static void the_digest_is_that_of_all_records(void **state)
+{
+    net *n = begin(3);
+    (void)state;
+    check_digest(n->mesh[0], 3);
+    set_record(n, 0, UNIX + 1000);
+    set_record(n, 1, UNIX + 1000);
+    pass(n, 1000);
+    check_digest(n->mesh[0], 3);
+    assert_memory_equal(n->mesh[0]->digest, n->mesh[2]->digest, LM_MESH_DIGEST_LEN);
+    stop(n, 1);
+    n->now += 25 * 60 * 60 * 1000; /* by then it is forgotten */
+    pass(n, 1000);
+    check_digest(n->mesh[0], 2);
+    finish(n);
+}
+
 static void a_node_that_dials_itself_notices(void **state)
 {
     net *n = begin(1);
@@ -664,6 +718,8 @@ int main(void)
         cmocka_unit_test(links_between_others_are_told),
         cmocka_unit_test(a_wrong_clock_keeps_nobody_out),
         cmocka_unit_test(two_without_a_link_speak_through_a_neighbour),
+        cmocka_unit_test(no_detour_is_made_while_links_come_up),
+        cmocka_unit_test(the_digest_is_that_of_all_records),
         cmocka_unit_test(a_node_that_dials_itself_notices),
         cmocka_unit_test(an_older_record_of_its_own_is_reported),
         cmocka_unit_test(links_have_a_bound_together),
