@@ -11,6 +11,7 @@
 #include "mesh/via.h"
 
 #define SMALL_MESH 64        /* nodes */
+#define TINY_MESH 8          /* nodes: to say too much costs less than to ask first */
 #define RUMOURS 4            /* neighbours that hear from us of a new node which is nobody's neighbour here */
 #define TELL_DELAY 50        /* ms in which changes of links are gathered */
 #define TELL_DELAY_LARGE 250 /* the same where a hundred neighbours are to be told */
@@ -59,7 +60,7 @@ static void end_nodes(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, lm_json_writ
     lm_links_send_json(mesh, now, link, j);
 }
 
-/* In a small mesh, to say too much costs less than to ask first. */
+/* All are linked with all. */
 static bool is_small(const lm_mesh *mesh)
 {
     return mesh->stats.nodes <= SMALL_MESH;
@@ -135,7 +136,8 @@ static void pass_on(lm_mesh *mesh, lm_ms now, const lm_mesh_link *from, lm_mesh_
             rumours--;
             ours = true;
         }
-        if (all || ours)
+        /* Who is linked with the one that told us has been told, too. */
+        if (ours || (all && !lm_gossip_reaches(to->links, node) && !lm_gossip_reaches(to->links, from->node)))
             send_record(mesh, now, to->links, node);
     }
 }
@@ -156,7 +158,7 @@ static void tell_soon(lm_mesh *mesh, lm_ms now)
 
 void lm_gossip_link_up(lm_mesh *mesh, lm_ms now, lm_mesh_link *link, bool learned)
 {
-    if (is_small(mesh))
+    if (mesh->stats.nodes <= TINY_MESH)
         send_records(mesh, now, link, 0);
     else
         lm_gossip_send_digest(mesh, now, link);
