@@ -163,23 +163,19 @@ static void restart(lm_mesh *mesh, lm_ms now, lm_conversation *c)
 /* The way to a node now; NULL: there is none. avoid may be NULL. */
 static lm_mesh_link *choose_path(lm_mesh *mesh, const lm_mesh_node *node, const lm_mesh_link *avoid)
 {
-    lm_mesh_link *best = NULL, *link;
-    lm_mesh_node *by, *next;
+    lm_mesh_link *best = NULL, *link, *next;
     uint64_t best_rank = 0;
     if (node->links != NULL)
         return node->links->node_prev; /* the newest */
     if (node->listed == 0)
         return NULL;
-    HASH_ITER(hh, mesh->nodes, by, next) {
-        DL_FOREACH2(by->links, link, node_next) {
-            uint64_t rank;
-            if (link == avoid || !lm_gossip_reaches(link, node))
-                continue;
-            rank = lm_gossip_rank(mesh->self, node, by);
-            if (best == NULL || rank < best_rank) {
-                best = link;
-                best_rank = rank;
-            }
+    HASH_ITER(hh, mesh->links, link, next) {
+        if (link->state != LM_LINK_UP || link == avoid || !lm_gossip_reaches(link, node))
+            continue;
+        uint64_t rank = lm_gossip_rank(mesh->self, node, link->node);
+        if (best == NULL || rank < best_rank) {
+            best = link;
+            best_rank = rank;
         }
     }
     return best;

@@ -116,9 +116,15 @@ static bool is_our_turn(const lm_mesh *mesh, const lm_mesh_node *origin, const l
     return true;
 }
 
+/* True for one link to each neighbour. */
+static bool is_first_link(const lm_mesh_link *link)
+{
+    return link->state == LM_LINK_UP && link->node->links == link;
+}
+
 static void pass_on(lm_mesh *mesh, lm_ms now, const lm_mesh_link *from, lm_mesh_node *node, bool first)
 {
-    lm_mesh_node *to, *next;
+    lm_mesh_link *link, *next;
     uint32_t mark = 0, rumours = 0;
     bool all = first && is_small(mesh);
     if (node->record == NULL || (!first && node->links == NULL))
@@ -127,27 +133,28 @@ static void pass_on(lm_mesh *mesh, lm_ms now, const lm_mesh_link *from, lm_mesh_
         mark = mark_reached(mesh, node);
     else if (first)
         rumours = RUMOURS;
-    HASH_ITER(hh, mesh->nodes, to, next) {
-        if (to->links == NULL || to == node || to == from->node)
+    HASH_ITER(hh, mesh->links, link, next) {
+        const lm_mesh_node *to = link->node;
+        if (!is_first_link(link) || to == node || to == from->node)
             continue;
-        bool ours = node->links != NULL && to->mark != mark && !lm_gossip_reaches(to->links, node) &&
-                    is_our_turn(mesh, node, to->links, mark);
+        bool ours = node->links != NULL && to->mark != mark && !lm_gossip_reaches(link, node) &&
+                    is_our_turn(mesh, node, link, mark);
         if (rumours > 0 && lm_mesh_below(mesh, (uint32_t)mesh->stats.links + 1) < RUMOURS) {
             rumours--;
             ours = true;
         }
         /* Who is linked with the one that told us has been told, too. */
-        if (ours || (all && !lm_gossip_reaches(to->links, node) && !lm_gossip_reaches(to->links, from->node)))
-            send_record(mesh, now, to->links, node);
+        if (ours || (all && !lm_gossip_reaches(link, node) && !lm_gossip_reaches(link, from->node)))
+            send_record(mesh, now, link, node);
     }
 }
 
 void lm_gossip_self(lm_mesh *mesh, lm_ms now)
 {
-    lm_mesh_node *to, *next;
-    HASH_ITER(hh, mesh->nodes, to, next) {
-        if (to->links != NULL)
-            send_record(mesh, now, to->links, mesh->self);
+    lm_mesh_link *link, *next;
+    HASH_ITER(hh, mesh->links, link, next) {
+        if (is_first_link(link))
+            send_record(mesh, now, link, mesh->self);
     }
 }
 

@@ -203,9 +203,9 @@ static unsigned draw_size(uint64_t seed)
 {
     sim_world w;
     sim_world_init(&w, seed, 1, 1, 1); /* to draw from */
-    unsigned a = sim_below(&w, 46), b = sim_below(&w, 46), c = sim_below(&w, 46);
+    unsigned a = sim_below(&w, 46), b = sim_below(&w, 46);
     sim_world_clear(&w);
-    return 5 + (a < b ? a < c ? a : c : b < c ? b : c);
+    return 5 + (a < b ? a : b);
 }
 
 static void make_nodes(sim_world *w, bool hostile)
