@@ -17,7 +17,7 @@
 #define START_STEP 20      /* ms between two nodes' starts */
 #define FILL_TIME 4000     /* ms in which all browsers come */
 #define MOST 60000         /* ms until all have met, or views agree */
-#define REST 10000         /* ms after that before anything is measured */
+#define REST 5000          /* ms after that before anything is measured */
 #define IDLE 20000         /* ms */
 #define JOINS 100          /* that are measured, each the first of its room */
 #define JOIN_STEP 100      /* ms between two of them */
@@ -90,6 +90,7 @@ static void start(sim_world *w, row *r)
 {
     for (unsigned i = 0; i < w->node_count; i++) {
         sim_start(w, i);
+        w->nodes[i].renew_at = w->now + sim_below(w, LM_NODE_RECORD_RENEW); /* not all of them at once */
         sim_run(w, w->now + START_STEP);
     }
     r->met = wait_for(w, have_met);

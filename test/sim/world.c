@@ -13,7 +13,6 @@
 
 #define EPOCH UINT64_C(1800000000000) /* Unix ms at the start */
 #define SALT "simulated salt of the mesh"
-#define RENEW_TIME 60000
 
 void *sim_grab(size_t size)
 {
@@ -104,7 +103,7 @@ static void renew(sim_world *w, sim_node *n)
         lm_mesh_set_record(n->mesh, w->now, &record) != LM_OK)
         abort();
     lm_node_record_clear(&record);
-    n->renew_at = w->now + RENEW_TIME;
+    n->renew_at = w->now + LM_NODE_RECORD_RENEW;
 }
 
 void sim_start(sim_world *w, unsigned node)
