@@ -16,7 +16,7 @@
 
 #define START_STEP 20      /* ms between two nodes' starts */
 #define FILL_TIME 4000     /* ms in which all browsers come */
-#define MOST 60000         /* ms until all have met, or views agree */
+#define MOST 120000        /* ms until all have met, or views agree */
 #define REST 5000          /* ms after that before anything is measured */
 #define IDLE 20000         /* ms */
 #define JOINS 100          /* that are measured, each the first of its room */
