@@ -14,7 +14,7 @@
 #define HANDSHAKE_TIME 5000 /* ms from the connection to the other side's hello */
 #define PING_TIME 5000
 #define SILENT_TIME 15000
-#define GUEST_TIME 10000          /* ms in which a node has learned of the others */
+#define GUEST_TIME 3000           /* ms in which a node has learned of the others */
 #define MISSED_TIME 7000          /* without a byte: a ping and its answer have been missed */
 #define OUT_MAX (8 * 1024 * 1024) /* bytes that wait for a link, then it is closed */
 _Static_assert(2 * OUT_MAX + OUT_MAX <= LM_MESH_BUFFER_BYTES, "what lm_mesh_memory() counts");
