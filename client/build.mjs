@@ -15,7 +15,7 @@ const { minify } = require('terser');
 
 /** Members for the file alone, as its first comment says, and those of its inner objects: they get short names. */
 const INNER = `_.*|timing|stagger|retry|retryMax|stable|attempt|attemptMax|restart|probe|choose
-|unlink|frames|weight|begun|fails|serves|loose|parts|got|before|top|numbers|config|blob`.replaceAll('\n', '');
+|unlink|frames|weight|begun|fails|serves|loose|parts|got|before|top|numbers|config|blob|offer|seen|source|text|meta|mime`.replaceAll('\n', '');
 
 /**
  * @param {string} outdir
@@ -38,8 +38,8 @@ export async function buildAll(outdir = fileURLToPath(new URL('dist/', here))) {
     // What the one leaves the other one finds.
     const { code } = await minify(outputFiles[0].text, {
       compress: {
-        ecma: 2020, hoist_funs: true, lhs_constants: false, passes: 3, pure_getters: true, reduce_funcs: false,
-        unsafe: true, unsafe_arrows: true,
+        comparisons: false, ecma: 2020, hoist_funs: true, lhs_constants: false, passes: 3, pure_getters: true,
+        reduce_funcs: false, sequences: false, unsafe: true, unsafe_arrows: true,
       },
       ecma: 2020,
       mangle: { toplevel: module },

@@ -71,9 +71,9 @@ const TIMING = {
 
 /** What an error means, or what to do about it. */
 const HINTS = {
-  'no-webrtc': 'give RTCPeerConnection',
-  'insecure-context': 'serve the page by https',
-  unsupported: 'a newer browser is needed',
+  'no-webrtc': 'needs RTCPeerConnection',
+  'insecure-context': 'needs https',
+  unsupported: 'needs a newer browser',
   'relay-unreachable': 'is it up? a firewall?',
   'room-full': 'use another room',
   undecryptable: 'same name and secret everywhere?',
@@ -124,14 +124,11 @@ function concat(...parts) {
 }
 
 function toBase64url(bytes) {
-  let binary = '';
-  for (const byte of bytes) binary += String.fromCharCode(byte);
-  return btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+  return btoa(String.fromCharCode(...bytes)).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
 }
 
 /** Takes only the one spelling that toBase64url() makes: no padding, no white space, no stray bits. */
 function fromBase64url(text) {
-  if (typeof text !== 'string' || !/^[\w-]*$/.test(text)) throw new Error();
   const binary = atob(text.replaceAll('-', '+').replaceAll('_', '/'));
   const bytes = Uint8Array.from(binary, (char) => char.charCodeAt(0));
   if (toBase64url(bytes) !== text) throw new Error();
@@ -141,10 +138,10 @@ function fromBase64url(text) {
 const matches = (pattern) => (value) => typeof value === 'string' && pattern.test(value);
 const isInteger = Number.isSafeInteger;
 const isPort = (value) => isInteger(value) && value > 0 && value < 65536;
-const isHost = matches(/^(?=.{1,253}$)(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*$/);
+const isHost = matches(/^(?=.{1,253}$)((?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!$)|$))+$/);
 
-const isIPv4 = (value) => matches(/^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}$/)(value)
-  && value.split('.').every((byte) => byte < 256);
+const isIPv4 = (value) => matches(/^(\d+\.){3}\d+$/)(value)
+  && value.split('.').every((byte) => byte < 256 && byte === `${+byte}`);
 
 /** The one spelling of an IP address that is meant (RFC 5952). */
 const canonical = (address) => (
@@ -155,16 +152,12 @@ const canonical = (address) => (
 const isIPv6 = (value) => matches(/^[0-9A-Fa-f:.]{2,45}$/)(value) && URL.canParse(`http://[${value}]`)
   && !/^::(ffff:)?[0-9a-f]+:[0-9a-f]+$/.test(canonical(value));
 
+const isAddress = (value) => isIPv4(value) || isIPv6(value);
 const isAlt = (value) => Array.isArray(value) && value.length > 0 && value.length <= MAX_ALT
-  && value.every((address) => isIPv4(address) || isIPv6(address));
+  && value.every(isAddress);
 
-function isNodeKey(value) {
-  try {
-    return fromBase64url(value).length === 32;
-  } catch {
-    return false;
-  }
-}
+/** 32 bytes in base64url, which leaves the last two bits of the last character unused. */
+const isNodeKey = matches(/^[\w-]{42}[AEIMQUYcgkosw048]$/);
 
 /**
  * The config's members in the blob's order. What they may hold cannot break out of the answer made from them.
@@ -194,9 +187,30 @@ const placesOf = (config) => {
 
 const inUrl = (address) => (address.includes(':') ? `[${address}]` : address);
 
+/** The first of each family, where there are both: who has one alone learns its address from that one. */
+const stunOf = (config) => (
+  { urls: placesOf(config).slice(0, 2).map((place) => `stun:${inUrl(place)}:${config.port}`) }
+);
+
+/**
+ * Says a candidate of this machine, and before it what a STUN server will most likely say of it: the address that
+ * we were seen at before (an IPv4 one if there is any) with the same port, which most routers keep. Where that is
+ * right a round trip is gained, where it is wrong nothing is lost.
+ */
+function foresee(env, found, say = ignore) {
+  if (!found?.candidate) return;
+  const { type, address, port, candidate } = found;
+  if (type === 'srflx') env.seen = /\./.test(address) ? address : env.seen ?? address;
+  // Port 9 means that there is none.
+  if (type === 'host' && port > 9 && env.seen) {
+    say({ ...found.toJSON?.(), candidate: candidate.replace(address, env.seen) });
+  }
+  say(found);
+}
+
 /** The known members of a config, checked, in the blob's order; those of later versions are left out. */
 function checkConfig(config) {
-  if (typeof config !== 'object' || !config) throw new LumameshError('bad-config');
+  if (Object(config) !== config) throw new LumameshError('bad-config');
   const known = {};
   for (const [name, valid] of Object.entries(CONFIG)) {
     if (config[name] === undefined && OPTIONAL.includes(name)) continue;
@@ -248,13 +262,12 @@ export function decodeRelayConfig(blob) {
 /** A relay's candidate lines. */
 function candidatesOf(config) {
   const places = placesOf(config);
-  const { length } = places;
   // Each has a foundation of its own; what counts down in the priority is the local preference (RFC 8445
   // section 5.1.2.1).
   return [
-    [config.port, 'udp', 2130706431, ''], [config.tcp, 'tcp', 1015021567 + 256 * length, ' tcptype passive'],
-  ].flatMap(([port, kind, top, more], row) => (port ? places.map((place, i) => (
-    `a=candidate:${row * length + i + 1} 1 ${kind} ${top - 256 * i} ${place} ${port} typ host${more}\n`
+    [config.port, 'udp', 2130706431, ''], [config.tcp, 'tcp', 1015021567, ' tcptype passive'],
+  ].flatMap(([port, kind, top, more]) => (port ? places.map((place, i) => (
+    `a=candidate:${kind}${i} 1 ${kind} ${top - 256 * i} ${place} ${port} typ host${more}\n`
   )) : []));
 }
 
@@ -266,7 +279,7 @@ function candidatesOf(config) {
  * @returns {string} SDP
  */
 export function relayAnswer(offer, config) {
-  const mid = /^a=mid:(.*?)\r?$/m.exec(offer)?.[1] ?? '0';
+  const mid = /^a=mid:(\S*)/m.exec(offer)?.[1] ?? '0';
   return `v=0
 o=- 0 0 IN IP4 0.0.0.0
 s=-
@@ -329,7 +342,7 @@ export async function unseal(key, box, aad) {
   const algorithm = { name: 'AES-GCM', iv: bytes.subarray(0, 12), additionalData: utf8(aad) };
   const text = new TextDecoder().decode(await crypto.subtle.decrypt(algorithm, key, bytes.subarray(12)));
   const value = JSON.parse(text);
-  if (typeof value !== 'object' || value === null) throw new Error();
+  if (Object(value) !== value) throw new Error();
   return value;
 }
 
@@ -378,7 +391,8 @@ async function checkRecord({ record, sig }) {
 
 /** A text from the web, of bounded length and within bounded time. */
 async function fetchText(env, url, ms, headers) {
-  const response = await env.fetch(url, { headers, signal: AbortSignal.timeout(ms) });
+  const { fetch } = env; // Browsers' own wants to be called without an object.
+  const response = await fetch(url, { headers, signal: AbortSignal.timeout(ms) });
   if (!response.ok) throw new Error(response.status);
   const reader = response.body.getReader();
   let bytes = new Uint8Array();
@@ -387,7 +401,7 @@ async function fetchText(env, url, ms, headers) {
     if (done) return new TextDecoder().decode(bytes);
     bytes = concat(bytes, value);
     if (bytes.length > MAX_FETCH) {
-      reader.cancel().catch(() => {});
+      reader.cancel().catch(ignore);
       throw new Error('too long');
     }
   }
@@ -402,15 +416,14 @@ async function fetchRelays(env, url) {
     const text = (await fetchText(env, url, env.timing.fetch * 3)).trim();
     entries = text[0] === '[' ? JSON.parse(text) : text.split(/\s*\n\s*/);
   } catch (cause) {
-    throw new LumameshError('bad-config', `relay list: ${cause.message}`, { cause });
+    throw new LumameshError('bad-config', 'relay list', { cause });
   }
-  const configs = entries.slice(0, MAX_RELAYS).flatMap((entry) => {
+  const configs = [];
+  for (const entry of entries.slice(0, MAX_RELAYS)) {
     try {
-      return [toConfig(entry)];
-    } catch {
-      return [];
-    }
-  });
+      configs.push(toConfig(entry));
+    } catch { /* Of another version, perhaps. */ }
+  }
   if (!configs.length) throw new LumameshError('bad-config', 'relay list');
   return configs;
 }
@@ -422,7 +435,7 @@ async function lookUp(env, config) {
   const ask = async (type) => {
     const url = `${env.dns}?name=${host}&type=${type}`;
     const { Answer } = JSON.parse(await fetchText(env, url, env.timing.fetch, { accept: 'application/dns-json' }));
-    return Answer.map(({ data }) => data).filter(type === 'A' ? isIPv4 : isIPv6).map(canonical);
+    return Answer.map(({ data }) => data).filter(isAddress).map(canonical);
   };
   const answers = await Promise.all(['A', 'AAAA'].map((type) => ask(type).catch(() => [])));
   const all = new Set([...answers.flat(), ...addressesOf(config)]);
@@ -439,8 +452,8 @@ class Emitter {
    * @returns {Function} takes the handler away again
    */
   on(type, handler) {
-    if (!this.#handlers.has(type)) this.#handlers.set(type, new Set());
-    this.#handlers.get(type).add(handler);
+    const handlers = this.#handlers.get(type) ?? new Set();
+    this.#handlers.set(type, handlers.add(handler));
     return () => this.off(type, handler);
   }
 
@@ -508,7 +521,7 @@ class Replies extends Map {
 
 /** Makes the description that is due. (Not everybody outside browsers knows by itself which one that is.) */
 const describe = async (pc) => pc.setLocalDescription(
-  await (pc.signalingState === 'have-remote-offer' ? pc.createAnswer() : pc.createOffer()),
+  await (/remote/.test(pc.signalingState) ? pc.createAnswer() : pc.createOffer()),
 );
 
 // ---- Link: one session with one relay -----------------------------------------------------------
@@ -574,7 +587,6 @@ class Link {
     const hello = { action: 'hello', v: 1, nonce: toBase64url(nonce), key: toBase64url(key), client: CLIENT };
     const welcome = await this._request(hello);
     await checkWelcome(welcome, this._config, nonce, id);
-    if (channel.readyState !== 'open') throw new LumameshError('relay-lost');
     this._welcome = welcome;
     this._since = this.#ticked = performance.now();
     clearTimeout(this.#timer);
@@ -752,8 +764,8 @@ class Net extends Emitter {
 
   /** Relays that could be called now, those that failed last. One that told us of itself anew counts twice. */
   #candidates() {
-    const busy = new Set([...this._links, ...this.#dialing].map((link) => link._config.nk));
-    return this.#all.filter(({ config }) => !busy.has(config.nk)).sort((a, b) => a.fails - b.fails);
+    const busy = [...this._links, ...this.#dialing].map((link) => link._config.nk);
+    return this.#all.filter(({ config }) => !busy.includes(config.nk)).sort((a, b) => a.fails - b.fails);
   }
 
   /** The first relay that opens wins. A relay that fails, or keeps us waiting, brings the next one in. */
@@ -803,7 +815,21 @@ class Net extends Emitter {
     if (this.status !== 'open') this.#setStatus('open');
     this._emit('relays', this.relays);
     for (const room of this._rooms.values()) room._enter(link);
+    this.#look(link);
     link._request({ action: 'nodes' }).catch(ignore); // What comes is taken in by #message().
+  }
+
+  /**
+   * Looks where this page is seen, before somebody comes. The session itself cannot be asked: what comes from a
+   * STUN server Chromium takes for nothing else.
+   */
+  #look({ _config, _ended }) {
+    const pc = new this._env.RTCPeerConnection({ iceServers: [stunOf(_config)] });
+    const done = () => pc.close();
+    pc.createDataChannel('');
+    pc.onicecandidate = ({ candidate }) => (candidate ? foresee(this._env, candidate) : done());
+    _ended.then(done);
+    describe(pc).catch(ignore);
   }
 
   #lost(link, reason) {
@@ -828,7 +854,7 @@ class Net extends Emitter {
       await new Promise((resolve) => { this.#timer = setTimeout(resolve, wait); });
       const full = this._links.size >= this._env.links;
       if (this.#run !== run || this.status === 'closed' || full || !this.#candidates().length) return;
-      this.#tries = Math.min(this.#tries + 1, 20);
+      this.#tries += 1;
       try {
         const link = await this.#openAny();
         if (this._links.size >= this._env.links) return link._close();
@@ -919,7 +945,7 @@ class Net extends Emitter {
     if (info.length > 1024) throw new LumameshError('bad-argument', 'nick and info');
     if (this.status === 'closed') throw new LumameshError('closed');
     if (this._rooms.has(id)) throw new LumameshError('already-joined');
-    const room = new Room(this, { id, key, info, name, nick, maxPeers, maxMessage });
+    const room = new Room(this, id, key, info, name, nick, maxPeers, maxMessage);
     this._rooms.set(id, room);
     await room._first(signal);
     return room;
@@ -968,7 +994,7 @@ export function connect({ signal, ...options } = {}) {
   let net;
   const connected = (async () => {
     const {
-      relays, RTCPeerConnection = globalThis.RTCPeerConnection, fetch = globalThis.fetch?.bind(globalThis),
+      relays, RTCPeerConnection = globalThis.RTCPeerConnection, fetch = globalThis.fetch,
       links = 2, rtc = {}, timing, dns = 'https://cloudflare-dns.com/dns-query',
     } = options;
     const list = [relays ?? []].flat();
@@ -997,6 +1023,12 @@ export function connect({ signal, ...options } = {}) {
 
 // ---- Room: members, as the relays list them, and the peers we have with them --------------------
 
+/** What a room waits for, as indices of its timers. */
+const JOIN = 0;
+const REJOIN = 1;
+const CHOOSE = 2;
+const TURN = 3;
+
 /** Where a member stands on one of the rings on which neighbours are linked (FNV-1a, stirred). */
 function placeOf(ring, id) {
   let hash = 2166136261;
@@ -1018,7 +1050,7 @@ export function chooseLinks(self, others, most) {
   const all = [...others];
   if (all.length <= most) return new Set(all);
   const chosen = new Set();
-  for (let ring = 0; ring < Math.floor(most / 2); ring += 1) {
+  for (let ring = 0; ring < (most >> 1); ring += 1) {
     const own = placeOf(ring, self);
     // How far it is up the ring to each of them; down it is the rest of the way.
     const steps = all.map((id) => [(placeOf(ring, id) - own) >>> 0, id]).sort(([a], [b]) => a - b);
@@ -1053,9 +1085,9 @@ class Room extends Emitter {
   #turn = new Map(); // link → promise of a server
   #heard = new Map(); // broadcasts that came to us
   #wanted = new Set();
-  #timers = {};
+  #timers = [];
 
-  constructor(net, { id, key, info, name, nick, maxPeers, maxMessage }) {
+  constructor(net, id, key, info, name, nick, maxPeers, maxMessage) {
     super();
     this._net = net;
     this._maxMessage = maxMessage;
@@ -1139,28 +1171,28 @@ class Room extends Emitter {
   _end(reason = new LumameshError('closed')) {
     if (this.left) return;
     this.left = true;
-    for (const timer of Object.values(this.#timers)) clearTimeout(timer);
+    for (const timer of this.#timers) clearTimeout(timer);
     this.#entered?.reject(reason);
     this._net._rooms.delete(this.id);
     for (const peer of [...this.#peers.values()]) peer._end();
   }
 
-  #after(name, ms, step) {
-    clearTimeout(this.#timers[name]);
-    this.#timers[name] = this.left ? 0 : setTimeout(step, ms);
+  #after(what, ms, step) {
+    clearTimeout(this.#timers[what]);
+    this.#timers[what] = this.left ? 0 : setTimeout(step, ms);
   }
 
   /** The first entry. The queue starts a task later, so that the caller has its handlers in place. */
   async _first(signal) {
     const { _links, _env } = this._net;
     const entered = new Promise((resolve, reject) => { this.#entered = { resolve, reject }; });
-    this.#after('join', _env.timing.join, () => (
+    this.#after(JOIN, _env.timing.join, () => (
       this._end(new LumameshError('timeout', 'join'))
     ));
     for (const link of _links) this._enter(link);
     await abortable(entered, signal, (error) => this._end(error));
     this.#entered = null;
-    clearTimeout(this.#timers.join);
+    clearTimeout(this.#timers[JOIN]);
     setTimeout(this.#open);
   }
 
@@ -1180,7 +1212,7 @@ class Room extends Emitter {
       this.#refused.set(link, error);
       if (this.#entered && [..._links].every((each) => this.#refused.has(each))) return this._end(error);
       if (!this.#entered) this._emit('error', error);
-      this.#after('rejoin', _env.timing.retryMax, () => {
+      this.#after(REJOIN, _env.timing.retryMax, () => {
         for (const each of _links) if (this.#refused.delete(each)) this._enter(each);
       });
     }
@@ -1195,12 +1227,11 @@ class Room extends Emitter {
 
   #askTurn(link) {
     if (!link._welcome.turn) return;
-    const take = ({ urls, username, credential, ttl }) => {
-      const server = { urls, username, credential };
+    const take = ({ ttl, action, re, ...server }) => {
       // One that the browser does not take must not keep us from all the others: that is found out here.
       new this._net._env.RTCPeerConnection({ iceServers: [server] }).close();
       // Half of the ttl, which is in seconds.
-      this.#after('turn', Math.min(Math.max(ttl | 0, 60), 86_400) * 500, () => this.#renewTurn());
+      this.#after(TURN, Math.min(Math.max(ttl | 0, 60), 86_400) * 500, () => this.#renewTurn());
       return server;
     };
     this.#turn.set(link, link._request({ action: 'turn', room: this.id }).then(take).catch(ignore));
@@ -1216,10 +1247,7 @@ class Room extends Emitter {
   /** Relays answer as STUN servers for everybody, and as TURN servers where they say so. */
   async _iceServers() {
     const { relay, relays, _env } = this._net;
-    const stun = (relays.length ? relays : [relay]).map((config) => (
-      // The first of each family, where there are both: who has one alone learns its address from that one.
-      { urls: placesOf(config).slice(0, 2).map((place) => `stun:${inUrl(place)}:${config.port}`) }
-    ));
+    const stun = (relays.length ? relays : [relay]).map(stunOf);
     const turn = await Promise.all(this.#turn.values());
     return [...stun, ...turn.filter(Boolean), ...(_env.rtc.iceServers ?? [])];
   }
@@ -1286,7 +1314,7 @@ class Room extends Emitter {
     }
     link._listing.get(this.id)?.add(id);
     links.add(link);
-    const nick = typeof about.nick === 'string' ? about.nick : '';
+    const nick = `${about.nick ?? ''}`;
     this.#members.set(id, { nick, info: about.info, before, links });
     const known = this.#peers.get(id);
     const peer = known ?? this.#addPeer(id, true);
@@ -1300,7 +1328,7 @@ class Room extends Emitter {
   }
 
   #chooseSoon(wait = this._net._env.timing.choose) {
-    this.#after('choose', wait, () => this.#choose());
+    this.#after(CHOOSE, wait, () => this.#choose());
   }
 
   /** Makes the links that we want and, when all those are open, ends those that nobody wants. */
@@ -1371,7 +1399,7 @@ class Room extends Emitter {
 
   /** Whether a signal to that member has a way to go. */
   _reaches(id) {
-    return !this.left && Boolean(this.#members.get(id)?.links.size);
+    return !this.left && this.#members.get(id)?.links.size > 0;
   }
 
   _send(to, signal) {
@@ -1507,9 +1535,10 @@ class Peer extends Emitter {
   #pinned = false; // the page asked for this link
   #leaving = false;
 
-  constructor(room, id, { nick = '', info } = {}, announced) {
+  constructor(room, id, { nick, info }, announced) {
     super();
     this._room = room;
+    this._env = room._net._env;
     this._announced = announced;
     /** 22 characters, the same as long as that page is open. @type {string} */
     this.id = id;
@@ -1526,10 +1555,6 @@ class Peer extends Emitter {
     this.path = null;
     /** Answers requests: what it returns (or its promise brings) is the answer. @type {?function(*, Peer): *} */
     this.onrequest = null;
-  }
-
-  get #env() {
-    return this._room._net._env;
   }
 
   get #stats() {
@@ -1567,7 +1592,7 @@ class Peer extends Emitter {
    * @returns {Promise<*>}
    * @throws {LumameshError} as send(), `timeout`, `request-failed`: what the peer says went wrong
    */
-  async request(value, { timeout = this.#env.timing.request, signal } = {}) {
+  async request(value, { timeout = this._env.timing.request, signal } = {}) {
     const packed = pack(value);
     this.#checkOpen();
     const [q, answer] = this.#replies._expect(timeout, 'request');
@@ -1582,7 +1607,7 @@ class Peer extends Emitter {
    * @throws {LumameshError} `not-open`, `timeout`
    */
   ping() {
-    return this.#ping(this.#env.timing.request);
+    return this.#ping(this._env.timing.request);
   }
 
   async #ping(ms) {
@@ -1889,7 +1914,7 @@ class Peer extends Emitter {
     this.#attempts = 0;
     if (offer) return this.#offer();
     // Two that entered at two nodes of a mesh at once take each other for the newcomer; then nobody offers.
-    this.#arm(this.#env.timing.offer * (this.#polite ? 2 : 1));
+    this.#arm(this._env.timing.offer * (this.#polite ? 2 : 1));
   }
 
   #arm(wait) {
@@ -1903,7 +1928,7 @@ class Peer extends Emitter {
 
   /** Gives a new attempt its time. The polite one waits longer, so that both do not start anew at once. */
   #armAttempt() {
-    const { attempt, attemptMax } = this.#env.timing;
+    const { attempt, attemptMax } = this._env.timing;
     this.#arm(Math.min(attempt * 2 ** this.#attempts, attemptMax) * (this.#polite ? 1.3 : 1));
     this.#attempts += 1;
     if (this.#attempts !== 2 || !this._announced) return;
@@ -1938,7 +1963,7 @@ class Peer extends Emitter {
     this.#drop();
     this.#inBand = false;
     this.#theirs = undefined;
-    const pc = this.#pc = new this.#env.RTCPeerConnection({ ...this.#env.rtc, iceServers });
+    const pc = this.#pc = new this._env.RTCPeerConnection({ ...this._env.rtc, iceServers });
     // Both ends make the same channels by agreement, so it does not matter whose offer wins.
     const channel = this.#channel = pc.createDataChannel('lumamesh', { negotiated: true, id: 0 });
     const unreliable = { negotiated: true, id: 1, ordered: false, maxRetransmits: 0 };
@@ -1949,9 +1974,8 @@ class Peer extends Emitter {
     channel.onmessage = ({ data }) => this.#receive(data);
     fast.onmessage = ({ data }) => this.#receive(data, true);
     channel.onclose = () => this.state === 'open' && (this.#leaving ? this.#toFar() : this._end());
-    pc.onicecandidate = ({ candidate }) => {
-      if (candidate?.candidate && pc === this.#pc) this.#say({ candidate: candidate.toJSON?.() ?? candidate });
-    };
+    const say = (candidate) => pc === this.#pc && this.#say({ candidate });
+    pc.onicecandidate = ({ candidate }) => foresee(this._env, candidate, say);
     pc.onconnectionstatechange = () => pc === this.#pc && this.#connectionState(pc.connectionState);
     pc.onnegotiationneeded = () => this.state === 'open' && this.#renegotiate();
     pc.ontrack = ({ streams: [stream], track }) => this._emit('stream', stream, track);
@@ -2038,7 +2062,9 @@ class Peer extends Emitter {
     this.#ignored = this.#pc.signalingState !== 'stable' && !this.#polite;
     // Ours may have been lost while the other page had no relay: to insist means to say it again.
     if (this.#ignored) return this.#sendDescription();
-    await this.#pc.setRemoteDescription({ type, sdp });
+    // Who offers is the first to have a way: it begins DTLS and SCTP, too, so that we can send the sooner.
+    const active = this.#theirs ? sdp : sdp.replace('actpass', 'active');
+    await this.#pc.setRemoteDescription({ type, sdp: active });
     this.#lastOffer = sdp;
     this.#theirs = originOf(sdp);
     await this.#describe();
@@ -2064,10 +2090,9 @@ class Peer extends Emitter {
     if (state === 'connected') {
       clearTimeout(this.#timer);
       this.#findPath();
-    } else if (state === 'closed') this._end();
-    else if (state === 'failed') {
+    } else if (state === 'failed') {
       clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this._end(), this.#env.timing.restart);
+      this.#timer = setTimeout(() => this._end(), this._env.timing.restart);
       if (!this._room._lists(this.id) && this._room._net._links.size) this._end();
       else if (!this.#polite || !this._room._reaches(this.id)) this.#restart();
     }
@@ -2089,20 +2114,20 @@ class Peer extends Emitter {
     if (!this.#due || this.state !== 'open') return;
     // The other one may be as far: so that offers do not cross, the polite one waits for it.
     const restart = () => this.#due && this.state === 'open' && this.#restart();
-    setTimeout(restart, this.#polite ? this.#env.timing.offer : 0);
+    setTimeout(restart, this.#polite ? this._env.timing.offer : 0);
   }
 
   /** The page slept (the peer then has to show that it is alive), or is in another network. */
   _wake(moved) {
     if (this.state !== 'open') return;
     if (moved) this.#restart();
-    else this.#ping(this.#env.timing.probe).catch(() => this.state === 'open' && this.#restart());
+    else this.#ping(this._env.timing.probe).catch(() => this.state === 'open' && this.#restart());
   }
 
   /** New TURN credentials. */
   _renew(iceServers) {
     try {
-      this.#pc?.setConfiguration({ ...this.#env.rtc, iceServers });
+      this.#pc?.setConfiguration({ ...this._env.rtc, iceServers });
       if (this.path === 'relay' && this.state === 'open') this.#restart();
     } catch { /* What cannot change its servers keeps them. */ }
   }
@@ -2161,7 +2186,7 @@ class Peer extends Emitter {
   _unlisted(later) {
     const end = () => this._room._lists(this.id) || this._end();
     if (this.state !== 'open') return this._end();
-    const { restart, probe } = this.#env.timing;
+    const { restart, probe } = this._env.timing;
     const alive = () => this.#pc?.connectionState === 'connected';
     if (alive()) this.#ping(probe).catch(end);
     else if (later) setTimeout(() => alive() || end(), restart);

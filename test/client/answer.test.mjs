@@ -29,7 +29,7 @@ a=fingerprint:sha-256 ${CONFIG.fingerprint}
 a=setup:passive
 a=sctp-port:5000
 a=max-message-size:65536
-a=candidate:1 1 udp 2130706431 203.0.113.10 3478 typ host
+a=candidate:udp0 1 udp 2130706431 203.0.113.10 3478 typ host
 a=end-of-candidates
 `.replaceAll('\n', '\r\n');
 
@@ -57,14 +57,14 @@ describe('the answer that a page writes for the relay', () => {
     });
     const candidates = answer.split('\r\n').filter((line) => line.startsWith('a=candidate:'));
     assert.deepEqual(candidates, [
-      'a=candidate:1 1 udp 2130706431 203.0.113.10 3478 typ host',
-      'a=candidate:2 1 udp 2130706175 2001:db8::7 3478 typ host',
-      'a=candidate:3 1 udp 2130705919 198.51.100.7 3478 typ host',
-      'a=candidate:4 1 udp 2130705663 2001:db8::8 3478 typ host',
-      'a=candidate:5 1 tcp 1015022591 203.0.113.10 443 typ host tcptype passive',
-      'a=candidate:6 1 tcp 1015022335 2001:db8::7 443 typ host tcptype passive',
-      'a=candidate:7 1 tcp 1015022079 198.51.100.7 443 typ host tcptype passive',
-      'a=candidate:8 1 tcp 1015021823 2001:db8::8 443 typ host tcptype passive',
+      'a=candidate:udp0 1 udp 2130706431 203.0.113.10 3478 typ host',
+      'a=candidate:udp1 1 udp 2130706175 2001:db8::7 3478 typ host',
+      'a=candidate:udp2 1 udp 2130705919 198.51.100.7 3478 typ host',
+      'a=candidate:udp3 1 udp 2130705663 2001:db8::8 3478 typ host',
+      'a=candidate:tcp0 1 tcp 1015021567 203.0.113.10 443 typ host tcptype passive',
+      'a=candidate:tcp1 1 tcp 1015021311 2001:db8::7 443 typ host tcptype passive',
+      'a=candidate:tcp2 1 tcp 1015021055 198.51.100.7 443 typ host tcptype passive',
+      'a=candidate:tcp3 1 tcp 1015020799 2001:db8::8 443 typ host tcptype passive',
     ]);
   });
 
@@ -78,7 +78,7 @@ describe('the answer that a page writes for the relay', () => {
     const { ip, ...named } = { ...CONFIG, host: 'relay.example.org' };
     assert.match(
       relayAnswer(offerOf('chromium156'), named),
-      /^a=candidate:1 1 udp 2130706431 relay.example.org 3478 typ host\r$/m,
+      /^a=candidate:udp0 1 udp 2130706431 relay.example.org 3478 typ host\r$/m,
     );
   });
 });

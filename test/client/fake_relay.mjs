@@ -32,6 +32,8 @@ export class FakeWorld {
     const world = this;
     this.connections = [];
     this.relays = [];
+    /** What each connection finds: RTCIceCandidate's members. */
+    this.candidates = [{ candidate: 'candidate:1 1 udp 1 192.0.2.1 9 typ host' }];
     this.RTCPeerConnection = class extends FakePeerConnection {
       constructor(config) {
         super(world, config);
@@ -103,6 +105,7 @@ class FakePeerConnection {
     this.origin = randomBytes(7).readUIntBE(0, 6);
     this.version = 0;
     this.candidates = 0; // of the present remote description
+    this.heard = []; // those of all
     this.onicecandidate = this.onconnectionstatechange = null;
     world.connections.push(this);
   }
@@ -121,7 +124,8 @@ class FakePeerConnection {
     const sdp =
       `v=0\r\no=- ${this.origin} ${this.version} IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n` +
       'm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n' +
-      `a=fingerprint:sha-256 ${this.origin}\r\na=ice-ufrag:${this.ufrag}\r\na=mid:0\r\na=sctp-port:5000\r\n`;
+      `a=fingerprint:sha-256 ${this.origin}\r\na=ice-ufrag:${this.ufrag}\r\n` +
+      `a=setup:${type === 'offer' ? 'actpass' : 'active'}\r\na=mid:0\r\na=sctp-port:5000\r\n`;
     return { type, sdp };
   }
 
@@ -143,12 +147,10 @@ class FakePeerConnection {
     this.signalingState = answer ? 'stable' : 'have-local-offer';
     const { ufrag } = this;
     later(() => {
-      const candidate = {
-        candidate: 'candidate:1 1 udp 1 192.0.2.1 9 typ host',
-        sdpMid: '0',
-        usernameFragment: ufrag,
-      };
-      this.onicecandidate?.({ candidate: { ...candidate, toJSON: () => candidate } });
+      for (const { candidate, ...parts } of this.world.candidates) {
+        const init = { candidate, sdpMid: '0', usernameFragment: ufrag };
+        this.onicecandidate?.({ candidate: { ...init, ...parts, toJSON: () => init } });
+      }
       this.onicecandidate?.({ candidate: null });
     });
     this.#check();
@@ -176,6 +178,7 @@ class FakePeerConnection {
     const ufrag = line(this.remoteDescription.sdp, 'ice-ufrag');
     if (candidate.usernameFragment !== ufrag) fail('OperationError', 'a candidate of another description');
     this.candidates += 1;
+    this.heard.push(candidate.candidate);
     this.#check();
   }
 

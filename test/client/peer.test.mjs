@@ -84,6 +84,57 @@ describe('negotiation', () => {
       assert.deepEqual([ada.errors, bob.errors], [['peer-unreachable'], ['peer-unreachable']]);
     }));
 
+  test('who makes the first offer begins DTLS, too', () =>
+    inWorld(async ({ member, world }) => {
+      await couple(member);
+      const [[bob, ada]] = world.pairs(); // Bob came later, so he began.
+      const first = ada.remoteDescription;
+      assert.match(first.sdp, /^a=setup:active\r$/m);
+      // Whose turn it was is not asked again.
+      bob.onnegotiationneeded();
+      await until(() => ada.remoteDescription !== first);
+      assert.match(ada.remoteDescription.sdp, /^a=setup:actpass\r$/m);
+    }));
+
+  /** As a browser that hides its addresses finds them, at a port. */
+  const host = (port, type = 'udp') => ({
+    candidate: `candidate:1 1 ${type} 99 some.local ${port} typ host`,
+    type: 'host',
+    address: 'some.local',
+    port,
+  });
+  const reflexive = (address, port) => ({
+    candidate: `candidate:2 1 udp 9 ${address} ${port} typ srflx raddr 0.0.0.0 rport 0`,
+    type: 'srflx',
+    address,
+    port,
+  });
+
+  test('foresees what a STUN server will say, and says it first', () =>
+    inWorld(async ({ online, join, world }) => {
+      // Each learns by its session with the relay where it is seen.
+      const meet = async (...candidates) => {
+        world.candidates = candidates;
+        const ada = await join(await online(), 'Ada');
+        world.candidates = [host(5000), host(9, 'tcp'), reflexive('203.0.113.1', 6000)];
+        const bob = await join(await online(), 'Bob');
+        await both({ ada, bob });
+        const [[{ heard }]] = world.pairs(); // by Bob, who began it
+        await until(() => heard.at(-1).includes('srflx'));
+        await Promise.all([ada.room.leave(), bob.room.leave()]);
+        await settle();
+        world.connections.length = 0;
+        return heard.map((line) => line.split(' ')[4]);
+      };
+      const found = ['some.local', 'some.local', '203.0.113.1'];
+      assert.deepEqual(await meet(reflexive('198.51.100.1', 1)), ['198.51.100.1', ...found]);
+      const two = [reflexive('198.51.100.1', 1), reflexive('2001:db8::1', 1)];
+      assert.deepEqual(await meet(...two), ['198.51.100.1', ...found]);
+      assert.deepEqual(await meet(...two.reverse()), ['198.51.100.1', ...found]);
+      assert.deepEqual(await meet(reflexive('2001:db8::1', 1)), ['2001:db8::1', ...found]);
+      assert.deepEqual(await meet(host(1)), found);
+    }));
+
   test('uses the relay for STUN, and for TURN when it has it', () =>
     inWorld(async ({ member, world, relay }) => {
       const turn = { urls: ['turn:192.0.2.1:3478'], username: 'u', credential: 'c', ttl: 86400 };

@@ -51,7 +51,7 @@ async function connectPage(relay) {
   window.RTCPeerConnection = class extends RTCPeerConnection {
     constructor(configuration, ...rest) {
       super(configuration, ...rest);
-      if (configuration?.iceServers) t.connections.push(this);
+      if (t.net) t.connections.push(this);
     }
   };
   t.net = await connect({ relays: [relay] });
@@ -219,8 +219,8 @@ describe('who reaches whom', { skip: withoutInternet || withoutRelay }, () => {
 
   test(`p50 by relay is at most ${GOAL.relay} ms`, (t) => keeps(t, 'relay', GOAL.relay));
   test(`p50 by a direct path is at most ${DIRECT_BOUND} ms`, (t) => keeps(t, 'direct', DIRECT_BOUND));
-  // Both ends ask for their candidates, 40 ms there and back, only once they know of each other; and of what
-  // the wires cost between room and message, some 250 ms, everything else is needed.
-  const todo = 'the library gathers candidates only after it has found a peer';
+  // The wires alone take 240 ms of it, in hops of 20 ms: offer (to the relay, and on) 2, answer 2, ICE 2, DTLS 1.3
+  // 2, SCTP 3, the message 1. What is left is too little for a machine that has other work besides.
+  const todo = 'only where the machine does nothing else';
   test(`p50 by a direct path is at most ${GOAL.direct} ms`, { todo }, (t) => keeps(t, 'direct', GOAL.direct));
 });
