@@ -80,7 +80,7 @@ async function membersAt(relay, count, ms = DEADLINE) {
   }
 }
 
-/** In the page: connections with peers (those with relays have no configuration) wait in `window.held` for a word. */
+/** In the page: connections with peers (not those that have to do with relays) wait in `window.held` for a word. */
 function holdNegotiation() {
   const waiting = [];
   window.held = [];
@@ -91,8 +91,13 @@ function holdNegotiation() {
     await new Promise((resolve) => waiting.push(resolve));
   };
   window.RTCPeerConnection = class extends RTCPeerConnection {
+    createDataChannel(label, ...rest) {
+      this.toPeer ||= label === 'lumamesh';
+      return super.createDataChannel(label, ...rest);
+    }
+
     async createOffer() {
-      if (this.getConfiguration().iceServers.length) await hold('offer');
+      if (this.toPeer) await hold('offer');
       return super.createOffer();
     }
 
