@@ -88,7 +88,7 @@ int lm_mesh_service_serve(lm_mesh_service *s, lm_relay *relay, void (*flush)(voi
     char text[LM_ADDR_STRLEN];
     int result = lm_mesh_uv_open(&s->uv, s->loop, &config, error);
     if (result == LM_OK && s->listen.family != LM_AF_NONE)
-        LM_LOGI(s->log, "mesh: other nodes dial %s", lm_addr_format(&s->listen, text));
+        LM_LOGI(s->log, "mesh: listens on TCP %s", lm_addr_format(&s->listen, text));
     return result;
 }
 
