@@ -648,6 +648,27 @@ static void claims_have_a_bound_together(void **state)
     finish(n);
 }
 
+/* What is known of a room that nobody here is in any more counts no longer. */
+static void claims_end_with_their_room(void **state)
+{
+    net *n = begin(0);
+    (void)state;
+    n->members_max = 3;
+    for (int i = 0; i < 2; i++)
+        start(n, i, "a salt of some length", UNIX);
+    pass(n, 5000);
+    join(n, 1, 1, 'b');
+    for (int i = 0; i < 5; i++) {
+        join(n, 0, 1, 'a');
+        pass(n, 500);
+        assert_int_equal(lm_mesh_get_stats(n->mesh[0])->remote_members, 1);
+        lm_mesh_leave(n->mesh[0], n->now, id(1), id('a'));
+        pass(n, 500);
+    }
+    assert_int_equal(lm_mesh_get_stats(n->mesh[0])->drops.members_full, 0);
+    finish(n);
+}
+
 static uint64_t dials(const net *n, int node)
 {
     return lm_mesh_get_stats(n->mesh[node])->dials;
@@ -724,6 +745,7 @@ int main(void)
         cmocka_unit_test(an_older_record_of_its_own_is_reported),
         cmocka_unit_test(links_have_a_bound_together),
         cmocka_unit_test(claims_have_a_bound_together),
+        cmocka_unit_test(claims_end_with_their_room),
         cmocka_unit_test(peers_that_are_taken_away_are_not_dialled),
         cmocka_unit_test(bad_settings_are_refused),
     };
