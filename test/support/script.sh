@@ -15,7 +15,7 @@ dir=$(mktemp -d "${TMPDIR:-/tmp}/lumamesh-test-XXXXXX") || exit 1
 clean_up() {
     jobs -p >"$dir/jobs"
     # shellcheck disable=SC2046 # some numbers, or none
-    [ -s "$dir/jobs" ] && kill -9 $(cat "$dir/jobs") 2>/dev/null
+    [ ! -s "$dir/jobs" ] || kill -9 $(cat "$dir/jobs") 2>/dev/null || :
     rm -rf "$dir"
 }
 trap clean_up EXIT
