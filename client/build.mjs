@@ -38,7 +38,7 @@ export async function buildAll(outdir = fileURLToPath(new URL('dist/', here))) {
     // What the one leaves the other one finds.
     const { code } = await minify(outputFiles[0].text, {
       compress: {
-        comparisons: false, ecma: 2020, hoist_funs: true, lhs_constants: false, passes: 3, pure_getters: true,
+        booleans: false, comparisons: false, ecma: 2020, hoist_funs: true, lhs_constants: false, pure_getters: true,
         reduce_funcs: false, sequences: false, unsafe: true, unsafe_arrows: true,
       },
       ecma: 2020,

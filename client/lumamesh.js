@@ -39,6 +39,8 @@ const BLOCK = 1 << 20;
 /** Bytes waiting in the browser's queue: no more are put in, more are put in again. */
 const HIGH = 1 << 20;
 const LOW = 1 << 18;
+/** From here on there is no echo either: more than our own long messages fill it to. */
+const ENOUGH = 2e6;
 /** Bytes in the queue from which on an unreliable message is old news, and dropped. */
 const STALE = 1 << 16;
 /** Messages that may come in at once from one peer, requests of one that are being answered. */
@@ -54,7 +56,7 @@ const TIMING = {
   stagger: 500, // A relay that is silent this long gets company from the next one in the list.
   open: 8_000, // A relay that has not said `welcome` by then counts as failed.
   request: 10_000, // Longest wait for a reply, from the relay or to a peer's ping.
-  ping: 1_300, // Two pings in a row without a sign of life end the session: noticed within 4 s.
+  ping: 1_000, // Two pings in a row without a sign of life end the session: noticed within 4 s.
   retry: 500, // Pause before the first reconnection; doubles, with jitter, up to retryMax.
   retryMax: 15_000, // Also before a room that a relay refused on reconnection is tried again.
   stable: 10_000, // A session that lived this long lets the pauses begin anew.
@@ -76,8 +78,8 @@ const HINTS = {
   unsupported: 'needs a newer browser',
   'relay-unreachable': 'is it up? a firewall?',
   'room-full': 'use another room',
-  undecryptable: 'same name and secret everywhere?',
-  'peer-unreachable': 'attempts go on; TURN helps',
+  undecryptable: 'not the same secret?',
+  'peer-unreachable': 'TURN helps',
 };
 
 /**
@@ -135,7 +137,8 @@ function fromBase64url(text) {
   return bytes;
 }
 
-const matches = (pattern) => (value) => typeof value === 'string' && pattern.test(value);
+const isString = (value) => typeof value === 'string';
+const matches = (pattern) => (value) => isString(value) && pattern.test(value);
 const isInteger = Number.isSafeInteger;
 const isPort = (value) => isInteger(value) && value > 0 && value < 65536;
 const isHost = matches(/^(?=.{1,253}$)((?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!$)|$))+$/);
@@ -174,7 +177,6 @@ const CONFIG = {
   tcp: isPort,
   ufrag: matches(/^[A-Za-z0-9+/]{4,256}$/),
 };
-const OPTIONAL = ['alt', 'host', 'ip', 'ip6', 'tcp'];
 
 /** All IP addresses of a config, the best first. */
 const addressesOf = ({ ip, ip6, alt = [] }) => [ip, ip6, ...alt].filter(Boolean);
@@ -188,9 +190,10 @@ const placesOf = (config) => {
 const inUrl = (address) => (address.includes(':') ? `[${address}]` : address);
 
 /** The first of each family, where there are both: who has one alone learns its address from that one. */
-const stunOf = (config) => (
-  { urls: placesOf(config).slice(0, 2).map((place) => `stun:${inUrl(place)}:${config.port}`) }
-);
+const stunOf = (config) => ({
+  urls: [/^[^:]+$/, /:/].flatMap((family) => placesOf(config).find((place) => family.test(place)) ?? [])
+    .map((place) => `stun:${inUrl(place)}:${config.port}`),
+});
 
 /**
  * Says a candidate of this machine, and before it what a STUN server will most likely say of it: the address that
@@ -213,7 +216,7 @@ function checkConfig(config) {
   if (Object(config) !== config) throw new LumameshError('bad-config');
   const known = {};
   for (const [name, valid] of Object.entries(CONFIG)) {
-    if (config[name] === undefined && OPTIONAL.includes(name)) continue;
+    if (config[name] === undefined && /^(alt|host|ip6?|tcp)$/.test(name)) continue;
     if (!valid(config[name])) throw new LumameshError('bad-config', name);
     known[name] = config[name];
   }
@@ -379,7 +382,7 @@ async function checkWelcome(welcome, config, nonce, id) {
 
 /** What a node says of itself (section 5 of the protocol): its config and `seq`. Rejects what is not right. */
 async function checkRecord({ record, sig }) {
-  if (typeof record !== 'string' || record.length > MAX_RECORD) throw new Error();
+  if (!isString(record) || record.length > MAX_RECORD) throw new Error();
   const { v, seq, features, ...config } = JSON.parse(record);
   const known = checkConfig(config);
   const timely = v === 1 && isInteger(seq) && seq < Date.now() + 600_000;
@@ -402,12 +405,12 @@ async function fetchText(env, url, ms, headers) {
     bytes = concat(bytes, value);
     if (bytes.length > MAX_FETCH) {
       reader.cancel().catch(ignore);
-      throw new Error('too long');
+      throw new Error();
     }
   }
 }
 
-const toConfig = (relay) => (typeof relay === 'string' ? decodeRelayConfig(relay) : checkConfig(relay));
+const toConfig = (relay) => (isString(relay) ? decodeRelayConfig(relay) : checkConfig(relay));
 
 /** The configs of a relay list: a JSON array of blobs and configs, or one blob a line; the others are passed over. */
 async function fetchRelays(env, url) {
@@ -486,7 +489,7 @@ function abortable(promise, signal, undo = ignore) {
       undo(error);
     };
     if (signal.aborted) return abort();
-    signal.addEventListener('abort', abort, { once: true });
+    signal.addEventListener('abort', abort);
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
 }
@@ -524,6 +527,14 @@ const describe = async (pc) => pc.setLocalDescription(
   await (/remote/.test(pc.signalingState) ? pc.createAnswer() : pc.createOffer()),
 );
 
+/** Closes a connection for good. Chromium may keep it for ever: its handlers must not keep us. */
+function discard(pc, ...channels) {
+  for (const target of [pc, ...channels]) {
+    for (const name in target) if (/^on[a-z]/.test(name)) target[name] = null;
+  }
+  pc?.close();
+}
+
 // ---- Link: one session with one relay -----------------------------------------------------------
 
 class Link {
@@ -540,7 +551,7 @@ class Link {
     this._config = config;
     this.#env = env;
     this._welcome = null;
-    this._rtt = null;
+    this._rtt = Infinity;
     this._listing = new Map(); // room → ids that its `joined` has named
     this._seen = new Map(); // `room|peer` → number of its last signal on this link
     /** What is not the reply to a request. @type {function(object): void} */
@@ -603,7 +614,7 @@ class Link {
     const slept = now - this.#ticked > this.#env.timing.ping * 3;
     this.#ticked = now;
     if (slept) this._onGap();
-    else if (this.#unanswered === 2) this._close(new LumameshError('relay-lost', 'silence'));
+    else if (this.#unanswered === 2) this._close(new LumameshError('relay-lost'));
     else this._ping();
   }
 
@@ -625,7 +636,7 @@ class Link {
     try {
       const message = JSON.parse(text);
       const { re, action, more, code } = message;
-      if (typeof action !== 'string') throw new Error();
+      if (!isString(action)) throw new Error();
       const asked = this.#replies.has(re);
       const error = action === 'error' && new LumameshError(`${code}`, `${message.message}`);
       if (!asked || !error) this._onmessage(message, error);
@@ -657,8 +668,7 @@ class Link {
 
   _close(reason = new LumameshError('closed')) {
     clearTimeout(this.#timer);
-    if (this.#channel) this.#channel.onclose = this.#channel.onmessage = null;
-    this.#pc?.close();
+    discard(this.#pc, this.#channel);
     const over = new LumameshError('relay-lost', reason.message, { cause: reason });
     this.#replies._clear(over);
     this.#end(reason);
@@ -721,7 +731,7 @@ class Net extends Emitter {
 
   /** Round-trip time to the nearest relay in milliseconds at the last ping, or null. @type {?number} */
   get rtt() {
-    const rtt = Math.min(...[...this._links].map((link) => link._rtt ?? Infinity));
+    const rtt = Math.min(...[...this._links].map((link) => link._rtt));
     return rtt < Infinity ? rtt : null;
   }
 
@@ -823,12 +833,10 @@ class Net extends Emitter {
    * Looks where this page is seen, before somebody comes. The session itself cannot be asked: what comes from a
    * STUN server Chromium takes for nothing else.
    */
-  #look({ _config, _ended }) {
+  #look({ _config }) {
     const pc = new this._env.RTCPeerConnection({ iceServers: [stunOf(_config)] });
-    const done = () => pc.close();
     pc.createDataChannel('');
-    pc.onicecandidate = ({ candidate }) => (candidate ? foresee(this._env, candidate) : done());
-    _ended.then(done);
+    pc.onicecandidate = ({ candidate }) => (candidate ? foresee(this._env, candidate) : discard(pc));
     describe(pc).catch(ignore);
   }
 
@@ -887,7 +895,7 @@ class Net extends Emitter {
 
   /** Takes node records in, each as its node signed it: a newer one takes the place of an older. */
   async #learn(nodes, save) {
-    for (const node of nodes?.slice?.(0, MAX_RELAYS) ?? []) {
+    for (const node of [nodes ?? []].flat().slice(0, MAX_RELAYS)) {
       try {
         const found = await checkRecord(node);
         const { nk } = found.config;
@@ -934,7 +942,7 @@ class Net extends Emitter {
    */
   async joinRoom(name, options = {}) {
     const { nick = '', secret = '', info: about, maxPeers = 32, maxMessage = 1 << 28, signal } = options;
-    const strings = [name, nick, secret].every((text) => typeof text === 'string');
+    const strings = [name, nick, secret].every(isString);
     if (!strings || name === '' || name.includes('\0')) {
       throw new LumameshError('bad-argument', 'name');
     }
@@ -942,7 +950,7 @@ class Net extends Emitter {
     const { id, keyBytes } = await deriveRoom(name, secret);
     const key = await crypto.subtle.importKey('raw', keyBytes, 'AES-GCM', false, ['encrypt', 'decrypt']);
     const info = await seal(key, { nick, info: about }, `lumamesh-v1|info|${id}|${this.id}`);
-    if (info.length > 1024) throw new LumameshError('bad-argument', 'nick and info');
+    if (info.length > 1024) throw new LumameshError('bad-argument', 'info');
     if (this.status === 'closed') throw new LumameshError('closed');
     if (this._rooms.has(id)) throw new LumameshError('already-joined');
     const room = new Room(this, id, key, info, name, nick, maxPeers, maxMessage);
@@ -954,7 +962,7 @@ class Net extends Emitter {
   /** Leaves every room, closes every channel and the sessions with relays, for good. */
   close() {
     this.#shut(new LumameshError('closed'));
-    for (const room of [...this._rooms.values()]) room._end();
+    for (const room of this._rooms.values()) room._end();
   }
 
   /** Ends what has to do with relays; channels that are open stay. */
@@ -1006,7 +1014,7 @@ export function connect({ signal, ...options } = {}) {
     const env = { RTCPeerConnection, fetch, links, rtc, dns, storage, stats, timing: { ...TIMING, ...timing } };
     let failure;
     const configs = list.map((relay) => (
-      typeof relay !== 'string' || relay.startsWith('lm1.') ? toConfig(relay)
+      !isString(relay) || relay.startsWith('lm1.') ? toConfig(relay)
         : fetchRelays(env, relay).catch((error) => {
           failure = error;
           return [];
@@ -1073,7 +1081,7 @@ export function chooseLinks(self, others, most) {
 class Room extends Emitter {
   #info;
   #key;
-  #members = new Map(); // id → { nick, info, before, links }: everyone that a relay lists and we can read
+  _members = new Map(); // id → { nick, info, before, _ways }: everyone that a relay lists and we can read
   #unreadable = new Set();
   #peers = new Map();
   #entered;
@@ -1084,8 +1092,12 @@ class Room extends Emitter {
   #outbox = Promise.resolve(); // what we signal, in the order of its counters
   #turn = new Map(); // link → promise of a server
   #heard = new Map(); // broadcasts that came to us
-  #wanted = new Set();
+  _wanted = new Set();
   #timers = [];
+  /** Whether the room was left. @type {boolean} */
+  left = false;
+  /** Answers requests of peers that have no `onrequest` of their own. @type {?function(*, Peer): *} */
+  onrequest = () => { throw 'nobody answers'; };
 
   constructor(net, id, key, info, name, nick, maxPeers, maxMessage) {
     super();
@@ -1099,10 +1111,6 @@ class Room extends Emitter {
     this.nick = nick;
     /** Links to other pages at most, as far as they are ours to choose. @type {number} */
     this.maxPeers = maxPeers;
-    /** Whether the room was left. @type {boolean} */
-    this.left = false;
-    /** Answers requests of peers that have no `onrequest` of their own. @type {?function(*, Peer): *} */
-    this.onrequest = () => { throw 'nobody answers'; };
     this.#key = key;
     this.#info = info;
   }
@@ -1128,7 +1136,7 @@ class Room extends Emitter {
 
   /** Some members are reached over others only. */
   get #large() {
-    return this.#members.size > this.maxPeers;
+    return this._members.size > this.maxPeers;
   }
 
   #spread(packed, meta, options, except) {
@@ -1146,7 +1154,7 @@ class Room extends Emitter {
 
   /** A broadcast that a peer made or passes on: heard and passed on the first time it comes. */
   _flood(from, { f: origin, n }, value, options) {
-    if (typeof origin !== 'string' || !isInteger(n) || n < 0) throw new Error(); // counted as malformed
+    if (!isString(origin) || !isInteger(n) || n < 0) throw new Error(); // counted as malformed
     if (origin === this._net.id) return;
     const key = `${origin} ${n}`;
     if (this.#heard.has(key)) return;
@@ -1154,7 +1162,7 @@ class Room extends Emitter {
     this.#spread(pack(value), { f: origin, n }, options, from);
     const peer = this.#peers.get(origin);
     if (peer?._announced) peer._data(value);
-    else this._emit('data', value, { id: origin, nick: this.#members.get(origin)?.nick ?? '' });
+    else this._emit('data', value, { id: origin, nick: this._members.get(origin)?.nick ?? '' });
   }
 
   /**
@@ -1174,7 +1182,8 @@ class Room extends Emitter {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#entered?.reject(reason);
     this._net._rooms.delete(this.id);
-    for (const peer of [...this.#peers.values()]) peer._end();
+    this._members.clear();
+    for (const peer of this.#peers.values()) peer._end();
   }
 
   #after(what, ms, step) {
@@ -1222,7 +1231,7 @@ class Room extends Emitter {
   _lost(link) {
     this.#turn.delete(link);
     this.#refused.delete(link);
-    for (const member of this.#members.values()) member.links.delete(link);
+    for (const member of this._members.values()) member._ways.delete(link);
   }
 
   #askTurn(link) {
@@ -1273,29 +1282,31 @@ class Room extends Emitter {
     if (action === 'joined') {
       for (const member of peers) await this.#member(member, true, link);
       if (more) return;
-      for (const [known, { links }] of [...this.#members]) {
-        if (listing && !listing.has(known)) links.delete(link);
-        if (!links.size) this.#gone(known, true);
+      for (const [known, { _ways }] of this._members) {
+        if (listing && !listing.has(known)) _ways.delete(link);
+        if (!_ways.size) this.#gone(known, true);
       }
       link._listing.delete(this.id);
+      for (const [known, { _ways }] of this._members) if (_ways.has(link)) this.#meet(known);
     } else if (action === 'peer-joined') {
       // One at another node of a mesh may have been there before us, and be heard of only now.
       await this.#member(peer, before, link);
+      this.#meet(peer.id);
     } else if (action === 'peer-left') {
       listing?.delete(id);
-      const member = this.#members.get(id);
-      member?.links.delete(link);
-      if (member && !member.links.size) this.#gone(id);
+      const member = this._members.get(id);
+      member?._ways.delete(link);
+      if (member && !member._ways.size) this.#gone(id);
     } else if (action === 'signal') {
       await this.#signal(from, data, link);
     }
   }
 
-  /** A member that a relay names. The newcomer makes the offer, so we do if it was here before us. */
+  /** A member that a relay names. */
   async #member({ id, info }, before, link) {
-    if (typeof id !== 'string' || id === this._net.id) return;
+    if (!isString(id) || id === this._net.id) return;
     const { stats } = this._net;
-    const links = this.#members.get(id)?.links ?? new Set();
+    const _ways = this._members.get(id)?._ways ?? new Set();
     let about;
     try {
       about = await unseal(this.#key, info, `lumamesh-v1|info|${this.id}|${id}`);
@@ -1308,22 +1319,29 @@ class Room extends Emitter {
     }
     // A link that has ended meanwhile vouches for nobody.
     if (this.left || !this._net._links.has(link)) return;
-    if (this.#members.size >= MAX_MEMBERS && !this.#members.has(id)) {
+    if (this._members.size >= MAX_MEMBERS && !this._members.has(id)) {
       stats.dropped += 1;
       return;
     }
     link._listing.get(this.id)?.add(id);
-    links.add(link);
-    const nick = `${about.nick ?? ''}`;
-    this.#members.set(id, { nick, info: about.info, before, links });
+    _ways.add(link);
+    const nick = isString(about.nick) ? about.nick : '';
+    this._members.set(id, { nick, info: about.info, before, _ways });
     const known = this.#peers.get(id);
     const peer = known ?? this.#addPeer(id, true);
     Object.assign(peer, { nick, info: about.info });
     peer._reachable();
+  }
+
+  /** Makes the link with a member, if all have one. The newcomer makes the offer, so we do if it was here before us. */
+  #meet(id) {
     if (this.#large) return this.#chooseSoon();
-    this.#wanted.add(id);
+    const { _ways, before } = this._members.get(id) ?? {};
+    if (!_ways) return; // not one that we can read
+    const peer = this.#peers.get(id);
+    this._wanted.add(id);
     // Another relay that lists it too is no news; one that lists it again after none did begins anew.
-    const anew = peer.state === 'connecting' && links.size === 1;
+    const anew = peer.state === 'connecting' && _ways.size === 1;
     if (peer.state === 'far' || anew) peer._begin(before);
   }
 
@@ -1333,23 +1351,19 @@ class Room extends Emitter {
 
   /** Makes the links that we want and, when all those are open, ends those that nobody wants. */
   #choose() {
-    this.#wanted = chooseLinks(this._net.id, this.#members.keys(), this.maxPeers);
+    this._wanted = chooseLinks(this._net.id, this._members.keys(), this.maxPeers);
     let settled = true;
-    for (const peer of [...this.#peers.values()]) {
-      if (this._wants(peer.id)) {
-        if (peer.state === 'far') peer._begin(this.#members.get(peer.id)?.before);
+    for (const peer of this.#peers.values()) {
+      if (this._wanted.has(peer.id)) {
+        if (peer.state === 'far') peer._begin(this._members.get(peer.id)?.before);
         settled &&= peer.state === 'open';
       }
     }
     this._settled = settled;
-    if (settled) for (const peer of [...this.#peers.values()]) if (!this._wants(peer.id)) peer._unlink();
+    if (settled) for (const peer of this.#peers.values()) if (!this._wanted.has(peer.id)) peer._unlink();
     if (this.#large || !settled) {
       this.#chooseSoon(this._net._env.timing.unlink);
     }
-  }
-
-  _wants(id) {
-    return this.#wanted.has(id);
   }
 
   /** Whether one more connection may be made at the wish of another page. */
@@ -1358,14 +1372,14 @@ class Room extends Emitter {
   }
 
   #addPeer(id, announced) {
-    const peer = new Peer(this, id, this.#members.get(id), announced);
+    const peer = new Peer(this, id, this._members.get(id), announced);
     this.#peers.set(id, peer);
     if (announced) this._emit('peer', peer);
     return peer;
   }
 
   #gone(id, later) {
-    this.#members.delete(id);
+    this._members.delete(id);
     this.#unreadable.delete(id);
     this.#peers.get(id)?._unlisted(later);
     this.#chooseSoon();
@@ -1373,7 +1387,7 @@ class Room extends Emitter {
 
   async #signal(from, data, link) {
     const { stats, _seen, id } = this._net;
-    if (!this.#members.has(from)) {
+    if (!this._members.has(from)) {
       stats.unknown += 1;
       return;
     }
@@ -1399,7 +1413,7 @@ class Room extends Emitter {
 
   /** Whether a signal to that member has a way to go. */
   _reaches(id) {
-    return !this.left && this.#members.get(id)?.links.size > 0;
+    return this._members.get(id)?._ways.size > 0;
   }
 
   _send(to, signal) {
@@ -1409,14 +1423,10 @@ class Room extends Emitter {
       const n = _sent.get(pair) ?? 0;
       remember(_sent, pair, n + 1);
       const data = await seal(this.#key, { ...signal, n }, `lumamesh-v1|signal|${this.id}|${id}|${to}`);
-      for (const link of this.#members.get(to)?.links ?? []) {
+      for (const link of this._members.get(to)?._ways ?? []) {
         link._send({ action: 'signal', room: this.id, to, data });
       }
     });
-  }
-
-  _lists(id) {
-    return !this.left && this.#members.has(id);
   }
 
   /**
@@ -1425,9 +1435,9 @@ class Room extends Emitter {
   _ended(peer) {
     this.#peers.delete(peer.id);
     if (peer._announced) this._emit('leave', peer);
-    if (this._lists(peer.id) && !this.#peers.has(peer.id)) {
+    if (this._members.has(peer.id) && !this.#peers.has(peer.id)) {
       const next = this.#addPeer(peer.id, this.#large);
-      if (this._wants(peer.id)) next._begin(false);
+      if (this._wanted.has(peer.id)) next._begin(false);
     }
     return this.#peers.get(peer.id);
   }
@@ -1522,6 +1532,7 @@ class Peer extends Emitter {
   #inBand = false; // signals go over the channel
   #lastOffer; // of theirs that we took
   #theirs; // the origin of their descriptions, as they wrote it: browsers spell it anew
+  #role; // theirs in DTLS, or what it shall be
   #due = false; // an ICE restart that waits for a relay
   #lanes = [[], []]; // what waits to be sent: JSON values in their order, and binary ones
   #queued = 0; // characters of JSON among that
@@ -1540,6 +1551,8 @@ class Peer extends Emitter {
     this._room = room;
     this._env = room._net._env;
     this._announced = announced;
+    /** Perfect negotiation: who has the smaller id gives way when two offers cross. */
+    this._polite = room._net.id < id;
     /** 22 characters, the same as long as that page is open. @type {string} */
     this.id = id;
     /** What that page calls itself: text from a stranger. @type {string} */
@@ -1555,10 +1568,6 @@ class Peer extends Emitter {
     this.path = null;
     /** Answers requests: what it returns (or its promise brings) is the answer. @type {?function(*, Peer): *} */
     this.onrequest = null;
-  }
-
-  get #stats() {
-    return this._room._net.stats;
   }
 
   #setState(state) {
@@ -1696,7 +1705,7 @@ class Peer extends Emitter {
     if (size > SMALL || source?.arrayBuffer) throw new LumameshError('too-large');
     const channel = this.#fast;
     if (channel.readyState !== 'open' || channel.bufferedAmount > STALE) {
-      this.#stats.dropped += 1;
+      this._env.stats.dropped += 1;
       return false;
     }
     // What is passed on needs its meta; the few bytes of it are no loss there.
@@ -1705,8 +1714,11 @@ class Peer extends Emitter {
     return this.#put(frame, channel);
   }
 
+  /** Does not throw: where the channel cannot take it this peer has ended, and what waits for a reply knows. */
   #frame(...parts) {
-    this.#put(JSON.stringify(parts));
+    try {
+      this.#put(JSON.stringify(parts));
+    } catch { /* as above */ }
   }
 
   #put(frame, channel = this.#channel) {
@@ -1787,10 +1799,10 @@ class Peer extends Emitter {
   #receive(data, fast) {
     if (this.state === 'connecting' && !fast) this.#opened(); // Some tell of the first message before `open`.
     try {
-      if (typeof data === 'string') this.#text(JSON.parse(data), fast);
-      else this.#binary(new Uint8Array(data.buffer ?? data, data.byteOffset ?? 0, data.byteLength), fast);
+      if (isString(data)) this.#text(JSON.parse(data), fast);
+      else this.#binary(new Uint8Array(data.buffer ?? data, data.byteOffset, data.byteLength), fast);
     } catch {
-      this.#stats.malformed += 1;
+      this._env.stats.malformed += 1;
     }
   }
 
@@ -1808,7 +1820,7 @@ class Peer extends Emitter {
     else if (kind === 'o') this.#replies._settle(id);
     else if (kind === 'p' && isInteger(id)) {
       // A peer that asks faster than it reads gets no echo.
-      if (this.#channel.bufferedAmount < HIGH * 2) this.#frame('o', id);
+      if (this.#channel.bufferedAmount < ENOUGH) this.#frame('o', id);
     } else throw new Error();
   }
 
@@ -1822,7 +1834,7 @@ class Peer extends Emitter {
     for (const other of this.#incoming.values()) held += other.blob ? 0 : other.size;
     const fits = held <= most && size <= most * 16 && this.#incoming.size < MAX_INCOMING;
     if (!fits) {
-      this.#stats.dropped += 1;
+      this._env.stats.dropped += 1;
       this.#frame('n', id);
       return;
     }
@@ -1864,7 +1876,7 @@ class Peer extends Emitter {
     let value;
     if (blob) {
         const about = { type: mime };
-      value = typeof name === 'string' ? new File(parts, name, about) : new Blob(parts, about);
+      value = isString(name) ? new File(parts, name, about) : new Blob(parts, about);
     } else {
       const bytes = concat(...parts);
       value = type ? fromBytes(type, bytes) : JSON.parse(new TextDecoder().decode(bytes));
@@ -1903,18 +1915,13 @@ class Peer extends Emitter {
 
   // -- Connecting --
 
-  /** Perfect negotiation: who has the smaller id gives way when two offers cross. */
-  get #polite() {
-    return this._room._net.id < this.id;
-  }
-
   /** Starts what shall lead to an open channel, perhaps anew: with our offer, or waiting for theirs. */
   _begin(offer) {
     this.#setState('connecting');
     this.#attempts = 0;
     if (offer) return this.#offer();
     // Two that entered at two nodes of a mesh at once take each other for the newcomer; then nobody offers.
-    this.#arm(this._env.timing.offer * (this.#polite ? 2 : 1));
+    this.#arm(this._env.timing.offer * (this._polite ? 2 : 1));
   }
 
   #arm(wait) {
@@ -1929,7 +1936,7 @@ class Peer extends Emitter {
   /** Gives a new attempt its time. The polite one waits longer, so that both do not start anew at once. */
   #armAttempt() {
     const { attempt, attemptMax } = this._env.timing;
-    this.#arm(Math.min(attempt * 2 ** this.#attempts, attemptMax) * (this.#polite ? 1.3 : 1));
+    this.#arm(Math.min(attempt * 2 ** this.#attempts, attemptMax) * (this._polite ? 1.3 : 1));
     this.#attempts += 1;
     if (this.#attempts !== 2 || !this._announced) return;
     const error = new LumameshError('peer-unreachable', this.id, { peer: this });
@@ -1949,12 +1956,12 @@ class Peer extends Emitter {
    */
   #step(step) {
     if (this.#steps >= MAX_WAITING) {
-      this.#stats.dropped += 1;
+      this._env.stats.dropped += 1;
       return;
     }
     this.#steps += 1;
     const run = () => this.state !== 'closed' && step();
-    this.#work = this.#work.then(run).catch(() => { this.#stats.stale += 1; }).then(() => { this.#steps -= 1; });
+    this.#work = this.#work.then(run).catch(() => { this._env.stats.stale += 1; }).then(() => { this.#steps -= 1; });
   }
 
   async #connection() {
@@ -1963,6 +1970,7 @@ class Peer extends Emitter {
     this.#drop();
     this.#inBand = false;
     this.#theirs = undefined;
+    this.#role = 'active';
     const pc = this.#pc = new this._env.RTCPeerConnection({ ...this._env.rtc, iceServers });
     // Both ends make the same channels by agreement, so it does not matter whose offer wins.
     const channel = this.#channel = pc.createDataChannel('lumamesh', { negotiated: true, id: 0 });
@@ -1983,13 +1991,9 @@ class Peer extends Emitter {
   }
 
   #drop() {
-    const pc = this.#pc;
-    if (!pc) return;
-    for (const channel of [this.#channel, this.#fast]) {
-      channel.onopen = channel.onmessage = channel.onclose = null;
-    }
+    if (!this.#pc) return;
+    discard(this.#pc, this.#channel, this.#fast);
     this.#pc = this.#channel = this.#fast = null;
-    pc.close();
     this.#wake();
     this.#incoming.clear();
     const gone = new LumameshError('closed');
@@ -1999,6 +2003,8 @@ class Peer extends Emitter {
 
   #renegotiate() {
     this.#step(() => {
+      // What is needed is part of the offer that is under way, or the browser says so again.
+      if (this.#pc.signalingState !== 'stable') return;
       this.#inBand = this.#pc.connectionState === 'connected';
       return this.#describe();
     });
@@ -2025,7 +2031,7 @@ class Peer extends Emitter {
     const offer = description?.type === 'offer';
     if (this.state === 'far') {
       if (!offer || !this._room._hasRoom()) {
-        this.#stats.dropped += offer;
+        this._env.stats.dropped += offer;
         return;
       }
       this.#setState('connecting');
@@ -2050,6 +2056,7 @@ class Peer extends Emitter {
     if (type === 'answer') {
       this.#ignored = false;
       this.#theirs = originOf(sdp);
+      this.#role = /setup:(\w+)/.exec(sdp)[1];
       return this.#pc.setRemoteDescription({ type, sdp });
     }
     if (!this.#pc || this.#isRenewed({ sdp })) {
@@ -2059,12 +2066,14 @@ class Peer extends Emitter {
     this.#due = false;
     // An offer said twice has been answered.
     if (sdp === this.#lastOffer && this.#pc.localDescription?.type === 'answer') return this.#sendDescription();
-    this.#ignored = this.#pc.signalingState !== 'stable' && !this.#polite;
+    this.#ignored = this.#pc.signalingState !== 'stable' && !this._polite;
     // Ours may have been lost while the other page had no relay: to insist means to say it again.
     if (this.#ignored) return this.#sendDescription();
-    // Who offers is the first to have a way: it begins DTLS and SCTP, too, so that we can send the sooner.
-    const active = this.#theirs ? sdp : sdp.replace('actpass', 'active');
-    await this.#pc.setRemoteDescription({ type, sdp: active });
+    // Not everybody outside browsers does this by itself.
+    if (/local/.test(this.#pc.signalingState)) await this.#pc.setLocalDescription({ type: 'rollback' });
+    // Who offers is the first to have a way: it begins DTLS and SCTP, too, so that we can send the sooner. Later
+    // the roles stay what they are, which Firefox does not see to by itself.
+    await this.#pc.setRemoteDescription({ type, sdp: sdp.replaceAll('actpass', this.#role) });
     this.#lastOffer = sdp;
     this.#theirs = originOf(sdp);
     await this.#describe();
@@ -2093,13 +2102,14 @@ class Peer extends Emitter {
     } else if (state === 'failed') {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this._end(), this._env.timing.restart);
-      if (!this._room._lists(this.id) && this._room._net._links.size) this._end();
-      else if (!this.#polite || !this._room._reaches(this.id)) this.#restart();
+      if (!this._room._members.has(this.id) && this._room._net._links.size) this._end();
+      else if (!this._polite || !this._room._reaches(this.id)) this.#restart();
     }
   }
 
   /** New ICE candidates and checks for the connection that we have: over a relay, since the channel may be dead. */
   #restart() {
+    if (this.state !== 'open') return;
     this.#due = !this._room._reaches(this.id);
     if (this.#due) return;
     this.#step(() => {
@@ -2111,24 +2121,22 @@ class Peer extends Emitter {
 
   /** A relay that the member may be reached by is there again. */
   _reachable() {
-    if (!this.#due || this.state !== 'open') return;
     // The other one may be as far: so that offers do not cross, the polite one waits for it.
-    const restart = () => this.#due && this.state === 'open' && this.#restart();
-    setTimeout(restart, this.#polite ? this._env.timing.offer : 0);
+    const restart = () => this.#due && this.#restart();
+    setTimeout(restart, this._polite ? this._env.timing.offer : 0);
   }
 
   /** The page slept (the peer then has to show that it is alive), or is in another network. */
   _wake(moved) {
-    if (this.state !== 'open') return;
     if (moved) this.#restart();
-    else this.#ping(this._env.timing.probe).catch(() => this.state === 'open' && this.#restart());
+    else this.#ping(this._env.timing.probe).catch(() => this.#restart());
   }
 
   /** New TURN credentials. */
   _renew(iceServers) {
     try {
       this.#pc?.setConfiguration({ ...this._env.rtc, iceServers });
-      if (this.path === 'relay' && this.state === 'open') this.#restart();
+      if (this.path === 'relay') this.#restart();
     } catch { /* What cannot change its servers keeps them. */ }
   }
 
@@ -2151,7 +2159,7 @@ class Peer extends Emitter {
 
   /** Whether this link is one of those that connect the room, or the page wants it. */
   get #useful() {
-    return this.#pinned || this._room._wants(this.id);
+    return this.#pinned || this._room._wanted.has(this.id);
   }
 
   get #idle() {
@@ -2176,7 +2184,7 @@ class Peer extends Emitter {
     this.path = null;
     this.#leaving = false;
     this.#setState('far');
-    if (!this._room._lists(this.id)) this._end();
+    if (!this._room._members.has(this.id)) this._end();
   }
 
   /**
@@ -2184,7 +2192,7 @@ class Peer extends Emitter {
    * show. Later, where the member may just be slower than we to come back to the relay.
    */
   _unlisted(later) {
-    const end = () => this._room._lists(this.id) || this._end();
+    const end = () => this._room._members.has(this.id) || this._end();
     if (this.state !== 'open') return this._end();
     const { restart, probe } = this._env.timing;
     const alive = () => this.#pc?.connectionState === 'connected';

@@ -121,11 +121,13 @@ class FakePeerConnection {
       type === 'answer' || !this.ufrag || this.restart ? randomBytes(4).toString('hex') : this.ufrag;
     this.restart = false;
     this.version += 1;
+    const theirs = line(this.remoteDescription?.sdp, 'setup');
+    const setup = type === 'offer' ? 'actpass' : theirs === 'active' ? 'passive' : 'active';
     const sdp =
       `v=0\r\no=- ${this.origin} ${this.version} IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n` +
       'm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n' +
       `a=fingerprint:sha-256 ${this.origin}\r\na=ice-ufrag:${this.ufrag}\r\n` +
-      `a=setup:${type === 'offer' ? 'actpass' : 'active'}\r\na=mid:0\r\na=sctp-port:5000\r\n`;
+      `a=setup:${setup}\r\na=mid:0\r\na=sctp-port:5000\r\n`;
     return { type, sdp };
   }
 
@@ -138,9 +140,16 @@ class FakePeerConnection {
   }
 
   async setLocalDescription(description) {
-    if (description !== this.created) fail('TypeError', 'the library is not to change descriptions');
+    const rollback = description?.type === 'rollback';
+    if (!rollback && description !== this.created) fail('TypeError', 'the library is not to change descriptions');
     await new Promise(later);
     if (this.signalingState === 'closed') fail('InvalidStateError', 'closed');
+    if (rollback) {
+      if (this.signalingState !== 'have-local-offer') fail('InvalidStateError', 'nothing to roll back');
+      this.localDescription = this.stableLocal;
+      this.signalingState = 'stable';
+      return;
+    }
     const answer = this.signalingState === 'have-remote-offer';
     if (!answer) this.stableLocal = this.localDescription;
     this.localDescription = this.#describe(answer ? 'answer' : 'offer');
@@ -159,10 +168,7 @@ class FakePeerConnection {
   async setRemoteDescription({ type, sdp }) {
     await new Promise(later);
     if (this.signalingState === 'closed') fail('InvalidStateError', 'closed');
-    if (type === 'offer' && this.signalingState === 'have-local-offer') {
-      this.localDescription = this.stableLocal; // the implicit rollback
-      this.signalingState = 'stable';
-    }
+    // As outside browsers, where nothing rolls back by itself.
     const state = type === 'offer' ? 'stable' : 'have-local-offer';
     if (this.signalingState !== state) fail('InvalidStateError', `${type} in ${this.signalingState}`);
     if (line(sdp, 'ice-ufrag') !== line(this.remoteDescription?.sdp, 'ice-ufrag')) this.candidates = 0;

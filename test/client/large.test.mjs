@@ -127,6 +127,29 @@ describe('broadcasts in a large room', { timeout: 180_000 }, () => {
       assert.ok(world.connections.length > 0 && relay.running);
     }));
 
+  for (const batch of [100, 3]) {
+    test(`a newcomer calls those alone with whom it shall be linked, told of ${batch} at a time`, () =>
+      inWorld(async ({ online, relay }) => {
+        relay.batch = batch;
+        const timing = { ...RELAXED, offer: 60_000 };
+        const ids = [];
+        for (let i = 0; i < 20; i += 1) {
+          const net = await online({ timing });
+          ids.push(net.id);
+          await net.joinRoom('large', { nick: `m${i}`, maxPeers: 4 });
+        }
+        const net = await online({ timing });
+        const room = await net.joinRoom('large', { nick: 'newcomer', maxPeers: 4 });
+        const wanted = chooseLinks(net.id, ids, 4);
+        const open = () => room.peers.filter(({ state }) => state === 'open');
+        await until(() => open().length === wanted.size, 10_000, 'the links are open');
+        const called = new Set(
+          relay.log.filter(({ action, from }) => action === 'signal' && from === net.id).map(({ to }) => to),
+        );
+        assert.deepEqual(called, wanted);
+      }));
+  }
+
   test('a far member is reached by open(), which keeps the link', () =>
     inWorld(async ({ online }) => {
       const members = [];

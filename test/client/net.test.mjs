@@ -217,7 +217,7 @@ describe('node records', () => {
       assert.deepEqual([net.relays.length, JSON.parse(storage.get('lumamesh-nodes'))], [1, []]);
       storage.set('lumamesh-nodes', JSON.stringify(lies));
       assert.equal((await online({ storage })).relays.length, 1);
-      for (const junk of ['{', '7', 'null', '"x"', '[[]]', '{"length":9}']) {
+      for (const junk of ['{', '7', 'null', '"x"', '[[]]', '{"length":9}', '{"slice":1}', '{"flat":1}']) {
         storage.set('lumamesh-nodes', junk);
         await online({ storage });
       }
@@ -270,6 +270,15 @@ describe('a relay with a name', () => {
       await online({ fetch, dns: 'https://dns.example/q' });
       assert.deepEqual(dialled(world), ['198.51.100.1', '2001:db8::1', '192.0.2.1']);
       assert.equal(asked[0], 'https://dns.example/q?name=relay.example.org&type=A');
+    }));
+
+  test('asks the first address of each family for ours, in whatever order they are', () =>
+    inWorld(async ({ online, relay, world }) => {
+      relay.config.host = 'relay.example.org';
+      const fetch = dnsOf({ A: ['198.51.100.1', '198.51.100.2'], AAAA: ['2001:DB8::1', '2001:db8::2'] });
+      await online({ fetch });
+      const { config } = world.connections.at(-1);
+      assert.deepEqual(config.iceServers, [{ urls: ['stun:198.51.100.1:3478', 'stun:[2001:db8::1]:3478'] }]);
     }));
 
   for (const [what, options] of [

@@ -26,9 +26,8 @@ describe('outside browsers', () => {
   ]) {
     test(`values between ${one} and ${other}`, () => run(one, other));
 
-    // It throws where browsers roll back by themselves, and so the two never connect.
-    const todo = one.startsWith('@') && '@roamhq/wrtc wants to be told to roll back';
-    test(`offers that cross, between ${one} and ${other}`, { todo }, () => run(one, other, 'glare'));
+    // @roamhq/wrtc throws where browsers roll back by themselves.
+    test(`offers that cross, between ${one} and ${other}`, () => run(one, other, 'glare'));
   }
 
   // Until it does, of sixty some have no way to each other, and an answer to a channel that ends throws in the void.

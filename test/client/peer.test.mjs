@@ -90,10 +90,56 @@ describe('negotiation', () => {
       const [[bob, ada]] = world.pairs(); // Bob came later, so he began.
       const first = ada.remoteDescription;
       assert.match(first.sdp, /^a=setup:active\r$/m);
-      // Whose turn it was is not asked again.
+      // Whose turn it was is not asked again, whoever offers.
       bob.onnegotiationneeded();
-      await until(() => ada.remoteDescription !== first);
-      assert.match(ada.remoteDescription.sdp, /^a=setup:actpass\r$/m);
+      await until(() => ada.remoteDescription !== first && bob.remoteDescription.type === 'answer');
+      assert.match(ada.remoteDescription.sdp, /^a=setup:active\r$/m);
+      await until(() => [ada, bob].every(({ signalingState }) => signalingState === 'stable'));
+      ada.onnegotiationneeded();
+      await until(() => bob.remoteDescription.type === 'offer');
+      assert.match(bob.remoteDescription.sdp, /^a=setup:passive\r$/m);
+    }));
+
+  test('a wish for an offer while one is under way makes no second one', () =>
+    inWorld(async ({ member, world }) => {
+      const { ada } = await couple(member);
+      const [[bob]] = world.pairs();
+      await settle();
+      const { version } = bob;
+      for (let i = 0; i < 3; i += 1) bob.onnegotiationneeded();
+      await settle();
+      assert.equal(bob.version, version + 1);
+      assert.equal(ada.net.stats.stale, 0);
+    }));
+
+  test('a candidate found while the channel closes throws nowhere, and ends the peer', () =>
+    inWorld(async ({ member, world }) => {
+      const { ada, bob } = await couple(member);
+      const [[pc]] = world.pairs(); // Bob's
+      pc.onnegotiationneeded(); // From now on signals go over the channel.
+      await settle();
+      const [channel] = pc.channels;
+      channel.readyState = 'closing';
+      pc.onicecandidate({ candidate: { candidate: 'candidate:9 1 udp 1 192.0.2.9 9 typ host' } });
+      await Promise.all([bob.saw('close Ada'), ada.saw('close Bob')]);
+    }));
+
+  test('what is closed has no handlers left', () =>
+    inWorld(async ({ member, world }) => {
+      const { ada, bob } = await couple(member);
+      const pairs = world.pairs().flat();
+      await Promise.all([ada.room.leave(), bob.room.leave()]);
+      ada.net.close();
+      bob.net.close();
+      await settle();
+      assert.equal(pairs.length, 2);
+      for (const pc of world.connections) {
+        assert.equal(pc.connectionState, 'closed');
+        for (const target of [pc, ...pc.channels]) {
+          const kept = Object.keys(target).filter((name) => name.startsWith('on') && target[name]);
+          assert.deepEqual(kept, []);
+        }
+      }
     }));
 
   /** As a browser that hides its addresses finds them, at a port. */

@@ -10,6 +10,8 @@ const bad = (code) => (error) => error instanceof LumameshError && error.code ==
 const ignored = ({ net: { stats } }) =>
   Object.fromEntries(Object.entries(stats).filter(([, count]) => count > 0));
 
+const both = (ada, bob) => Promise.all([ada.saw('open Bob'), bob.saw('open Ada')]);
+
 describe('members', () => {
   test('of one room meet, and the newcomer offers', () =>
     inWorld(async ({ member, relay }) => {
@@ -67,6 +69,27 @@ describe('members', () => {
       assert.deepEqual(ada.events, []);
       assert.deepEqual(bob.events, ['peer Ada']);
     }));
+
+  for (const nick of [{ toString: 1 }, { toString: null, valueOf: [] }, ['Ada'], 7, null]) {
+    test(`whose nick is ${JSON.stringify(nick)} have none`, () =>
+      inWorld(async ({ member, relay }) => {
+        const ada = await member('Ada');
+        const bob = await member('Bob');
+        await both(ada, bob);
+        // Who knows the room may say what he likes.
+        const { id, keyBytes } = await deriveRoom('room');
+        const key = await crypto.subtle.importKey('raw', keyBytes, 'AES-GCM', false, ['encrypt']);
+        const stranger = 'A'.repeat(22);
+        const info = await seal(key, { nick, info: nick }, `lumamesh-v1|info|${id}|${stranger}`);
+        for (const session of relay.sessions) {
+          session.send(JSON.stringify({ action: 'peer-joined', room: id, peer: { id: stranger, info } }));
+        }
+        await until(() => ada.room.peers.length === 2);
+        const peer = ada.room.peers.find((each) => each.id === stranger);
+        assert.deepEqual([peer.nick, peer.info], ['', nick]);
+        assert.equal(ada.net.stats.malformed, 0);
+      }));
+  }
 
   test('that leave before there is a channel: leave follows peer', () =>
     inWorld(async ({ member, world }) => {
