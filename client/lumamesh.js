@@ -75,9 +75,8 @@ const TIMING = {
 const HINTS = {
   'no-webrtc': 'needs RTCPeerConnection',
   'insecure-context': 'needs https',
-  unsupported: 'needs a newer browser',
-  'relay-unreachable': 'is it up? a firewall?',
-  'room-full': 'use another room',
+  unsupported: 'needs Ed25519',
+  'relay-unreachable': 'a firewall?',
   undecryptable: 'not the same secret?',
   'peer-unreachable': 'TURN helps',
 };
@@ -257,7 +256,7 @@ export function decodeRelayConfig(blob) {
     if (!/^[ -[\]-~]*$/.test(json)) throw new Error();
     config = JSON.parse(json);
   } catch (cause) {
-    throw new LumameshError('bad-config', 'blob', { cause });
+    throw new LumameshError('bad-config', undefined, { cause });
   }
   return checkConfig(config);
 }
@@ -527,6 +526,15 @@ const describe = async (pc) => pc.setLocalDescription(
   await (/remote/.test(pc.signalingState) ? pc.createAnswer() : pc.createOffer()),
 );
 
+/** The candidates of the way that a connection takes, ours and theirs, as getStats() tells of them. */
+async function wayOf(pc) {
+  const stats = await pc.getStats();
+  const all = [...stats.values()];
+  const pair = stats.get(all.find((one) => one.selectedCandidatePairId)?.selectedCandidatePairId)
+    ?? all.find(({ nominated, state }) => nominated && state === 'succeeded');
+  return [stats.get(pair.localCandidateId), stats.get(pair.remoteCandidateId)];
+}
+
 /** Closes a connection for good. Chromium may keep it for ever: its handlers must not keep us. */
 function discard(pc, ...channels) {
   for (const target of [pc, ...channels]) {
@@ -539,7 +547,6 @@ function discard(pc, ...channels) {
 
 class Link {
   #env;
-  #pc;
   #channel;
   #replies = new Replies();
   #unanswered = 0; // pings since the last sign of life
@@ -584,7 +591,7 @@ class Link {
   async #open(key, id) {
     this._config = await lookUp(this.#env, this._config);
     if (this.#end === ignore) throw new LumameshError('closed');
-    const pc = this.#pc = new this.#env.RTCPeerConnection();
+    const pc = this._pc = new this.#env.RTCPeerConnection();
     const channel = this.#channel = pc.createDataChannel('signal');
     const opened = new Promise((resolve) => { channel.onopen = resolve; });
     const lost = () => (this._welcome ? this._close(new LumameshError('relay-lost')) : this.#unreachable());
@@ -668,7 +675,7 @@ class Link {
 
   _close(reason = new LumameshError('closed')) {
     clearTimeout(this.#timer);
-    discard(this.#pc, this.#channel);
+    discard(this._pc, this.#channel);
     const over = new LumameshError('relay-lost', reason.message, { cause: reason });
     this.#replies._clear(over);
     this.#end(reason);
@@ -1236,7 +1243,10 @@ class Room extends Emitter {
 
   #askTurn(link) {
     if (!link._welcome.turn) return;
-    const take = ({ ttl, action, re, ...server }) => {
+    const take = async ({ ttl, action, re, ...server }) => {
+      // Each of its URLs is an allocation for each peer: TCP is for pages that UDP does not bring to the relay.
+      const way = await wayOf(link._pc).catch(ignore);
+      if (way?.[0]?.protocol === 'udp') server.urls = server.urls.filter((url) => !/tcp/.test(url));
       // One that the browser does not take must not keep us from all the others: that is found out here.
       new this._net._env.RTCPeerConnection({ iceServers: [server] }).close();
       // Half of the ttl, which is in seconds.
@@ -2141,15 +2151,9 @@ class Peer extends Emitter {
   }
 
   async #findPath() {
-    const stats = await this.#pc?.getStats().catch(() => null);
-    if (!stats || this.state !== 'open') return;
-    const all = [...stats.values()];
-    const transport = all.find(({ type, selectedCandidatePairId: id }) => type === 'transport' && id);
-    const pair = stats.get(transport?.selectedCandidatePairId)
-      ?? all.find(({ nominated, state }) => nominated && state === 'succeeded');
-    if (!pair) return;
-    const kinds = [pair.localCandidateId, pair.remoteCandidateId].map((id) => stats.get(id)?.candidateType);
-    const path = kinds.includes('relay') ? 'relay' : 'direct';
+    const way = await wayOf(this.#pc).catch(ignore);
+    if (!way || this.state !== 'open') return;
+    const path = way.some((end) => end?.candidateType === 'relay') ? 'relay' : 'direct';
     if (path === this.path) return;
     this.path = path;
     this._emit('path', path);

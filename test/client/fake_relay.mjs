@@ -34,6 +34,8 @@ export class FakeWorld {
     this.relays = [];
     /** What each connection finds: RTCIceCandidate's members. */
     this.candidates = [{ candidate: 'candidate:1 1 udp 1 192.0.2.1 9 typ host' }];
+    /** By what connections reach each other and relays, as getStats() says it. */
+    this.protocol = undefined;
     this.RTCPeerConnection = class extends FakePeerConnection {
       constructor(config) {
         super(world, config);
@@ -239,7 +241,7 @@ class FakePeerConnection {
       Object.entries({
         T: { type: 'transport', selectedCandidatePairId: 'P' },
         P: { type: 'candidate-pair', localCandidateId: 'L', remoteCandidateId: 'R' },
-        L: { type: 'local-candidate', candidateType: 'host' },
+        L: { type: 'local-candidate', candidateType: 'host', protocol: this.world.protocol },
         R: { type: 'remote-candidate', candidateType: this.world.relayed ? 'relay' : 'prflx' },
       }),
     );

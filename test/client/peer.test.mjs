@@ -202,6 +202,19 @@ describe('negotiation', () => {
       assert.equal(relay.log.find(({ action }) => action === 'turn').room, cid.room.id);
     }));
 
+  for (const [protocol, count] of [['udp', 1], ['tcp', 2], [undefined, 2]]) {
+    test(`asks for ${count} allocations where the relay is reached by ${protocol}`, () =>
+      inWorld(async ({ member, world, relay }) => {
+        world.protocol = protocol;
+        const urls = ['turn:192.0.2.1:3478?transport=udp', 'turn:192.0.2.1:3478?transport=tcp'];
+        relay.turn = { urls, username: 'u', credential: 'c', ttl: 86400 };
+        await couple(member);
+        for (const [pc] of world.pairs()) {
+          assert.deepEqual(pc.config.iceServers[1], { urls: urls.slice(0, count), username: 'u', credential: 'c' });
+        }
+      }));
+  }
+
   test('uses the relay by IPv6, too, where it has both families or that one alone', () =>
     inWorld(async ({ member, world, relay }) => {
       const urls = ['turn:192.0.2.1:3478', 'turn:[2001:db8::7]:3478', 'turn:[2001:db8::7]:3478?transport=tcp'];

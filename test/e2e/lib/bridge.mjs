@@ -62,9 +62,9 @@ export async function bridge(page, relay) {
     window.rollbacks = 0;
     const BrowsersOwn = window.RTCPeerConnection;
     class Watched extends BrowsersOwn {
-      setRemoteDescription(description) {
-        if (description.type === 'offer' && this.signalingState === 'have-local-offer') window.rollbacks += 1;
-        return super.setRemoteDescription(description);
+      setLocalDescription(description) {
+        window.rollbacks += description.type === 'rollback';
+        return super.setLocalDescription(description);
       }
     }
     window.RTCPeerConnection = function PeerConnection(config) {
