@@ -38,6 +38,12 @@ describe('a room of pages that do not reach each other', { skip: withoutNamespac
     return { page, nick };
   }
 
+  /** What the relay counts of TURN. */
+  const turnOf = () => {
+    const code = `fetch('${relay.health}/statsz').then((answer) => answer.text()).then(console.log)`;
+    return JSON.parse(net.hub.run(process.execPath, '-e', code)).turn;
+  };
+
   for (const [first, second] of [
     ['chromium', 'firefox'],
     ['firefox', 'chromium'],
@@ -45,6 +51,7 @@ describe('a room of pages that do not reach each other', { skip: withoutNamespac
   ]) {
     test(`${first}, then ${second}`, async (t) => {
       const room = `${first} ${second}`;
+      const before = turnOf().allocations_created;
       const a = await member(first, 'Ada', room);
       const b = await member(second, 'Bob', room);
       const began = performance.now();
@@ -60,6 +67,9 @@ describe('a room of pages that do not reach each other', { skip: withoutNamespac
       assert.equal(figures.path, 'relay');
       assert.equal(await b.page.evaluate(() => window.t.room.peers[0].path), 'relay');
       assert.ok(figures.ping > 0 && figures.ping < 5000, `ping ${figures.ping}`);
+      // A page may have ten: one for each connection, since what is reached by UDP needs none by TCP.
+      const allocated = turnOf().allocations_created - before;
+      assert.equal(allocated, 2);
       await a.page.evaluate(() => {
         window.t.room.leave();
       });
