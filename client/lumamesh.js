@@ -2131,6 +2131,7 @@ class Peer extends Emitter {
 
   /** A relay that the member may be reached by is there again. */
   _reachable() {
+    if (!this.#due) return;
     // The other one may be as far: so that offers do not cross, the polite one waits for it.
     const restart = () => this.#due && this.#restart();
     setTimeout(restart, this._polite ? this._env.timing.offer : 0);

@@ -89,8 +89,7 @@ describe('TURN credentials', { skip: withoutNamespaces || withoutRelay }, () => 
     net?.close();
   });
 
-  const todo = 'the ICE restart with which a channel moves breaks it between Chromium and Firefox (moved.test.mjs)';
-  test('are renewed before they end, and a channel moves to them without losing a message', { todo }, async (t) => {
+  test('are renewed before they end, and a channel moves to them without losing a message', async (t) => {
     const members = [];
     for (const [i, nick] of ['Ada', 'Bob'].entries()) {
       const page = await browsers[i].open();
