@@ -30,8 +30,8 @@ describe('outside browsers', () => {
     test(`offers that cross, between ${one} and ${other}`, () => run(one, other, 'glare'));
   }
 
-  // Until it does, of sixty some have no way to each other, and an answer to a channel that ends throws in the void.
-  const skip = 'waits for the library to roll back explicitly, and to catch what #say() throws on a closing channel';
+  // One of its twenty processes ends in the middle, on two cores that have other work; it is not known why.
+  const skip = 'a process with @roamhq/wrtc ends before it has heard all';
   test('sixty with eight links each hear every broadcast once, @roamhq/wrtc', { skip }, () => runFile(CROWD));
 
   test('an audio track over an open connection, between @roamhq/wrtc', () =>
