@@ -21,7 +21,9 @@
 #define OWED_BYTES_MAX (128 * 1024)
 #define RESEND_TIME 3000 /* ms through a neighbour; a link loses nothing but by its end */
 #define OPEN_TIME 1000   /* ms, doubling to 60 s */
-#define DETOUR_TIME 1000 /* ms that a link may take to come up, before one is begun through a neighbour */
+#define DETOUR_TIME                                                                                        \
+    2000 /* ms that a link may take to come up, as dialer.c waits, before one is begun through a neighbour \
+          */
 #define OPEN_TIME_MAX 60000
 #define ASK_TIME 5000 /* ms of silence through a neighbour, where the node has members on show */
 #define ANSWER_TIME 10000
