@@ -2,7 +2,7 @@
 #ifndef LM_COMMON_SOCKADDR_H
 #define LM_COMMON_SOCKADDR_H
 
-#include <sys/socket.h>
+#include <sys/socket.h> /* what it is about */
 
 #include "common/addr.h"
 

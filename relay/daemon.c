@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
-#include <uv.h>
+#include <uv.h> /* the daemon owns the loop */
 
 #include "common/error.h"
 #include "common/version.h"

@@ -118,7 +118,7 @@ static void print_mesh(FILE *out, const cJSON *r)
         fprintf(out, "%-12s%.0f links without a common key: MESH_SALT differs?\n", "", salt);
 }
 
-/* One line for each reason that there has been, the layer before it. */
+/* One line for each reason that there has been, in the order of the layers. */
 static void print_drops(FILE *out, const cJSON *drops)
 {
     const cJSON *layer, *reason;

@@ -5,7 +5,7 @@
 #ifndef LM_RELAY_WEB_H
 #define LM_RELAY_WEB_H
 
-#include <uv.h>
+#include <uv.h> /* binds health_uv to the daemon's loop */
 
 #include "common/error_text.h"
 #include "common/log.h"

@@ -9,25 +9,9 @@ set -u
 build=$1
 version=$2
 here=$(cd "$(dirname "$0")" && pwd)
-tests=0
-failed=0
-dir=$(mktemp -d "${TMPDIR:-/tmp}/lumamesh-install-XXXXXX")
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 1' INT TERM HUP
-
-# check DESCRIPTION COMMAND…: the command's status decides.
-check() {
-    description=$1
-    shift
-    tests=$((tests + 1))
-    if "$@" >"$dir/out" 2>&1; then
-        echo "ok $tests - $description"
-    else
-        failed=$((failed + 1))
-        echo "not ok $tests - $description"
-        sed 's/^/# /' "$dir/out"
-    fi
-}
+. "$here/support/script.sh"
+run() { "$@" >"$dir/out" 2>&1; }
+explain() { cat "$dir/out"; }
 
 check 'it is installed' env DESTDIR= cmake --install "$build" --prefix "$dir/first"
 # Nothing in it says where it was installed first.
@@ -105,5 +89,4 @@ mv "$lib"/liblumamesh.so* "$dir/archive"
 check 'and by pkg-config --static' by_pkg_config static $(flags --static --libs)
 check '... and runs' works "$dir/consumer-static" "$dir/stack-static"
 
-echo "1..$tests"
-[ $failed -eq 0 ]
+finish

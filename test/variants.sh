@@ -7,29 +7,11 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=${1:-build/variants}
-tests=0
-failed=0
-started=
-dir=$(mktemp -d "${TMPDIR:-/tmp}/lumamesh-variants-XXXXXX")
-clean_up() {
-    [ -n "$started" ] && kill -9 "$started" 2>/dev/null
-    rm -rf "$dir"
-}
-trap clean_up EXIT
-trap 'exit 1' INT TERM HUP
-
-check() {
-    description=$1
-    shift
-    tests=$((tests + 1))
-    if "$@" >"$dir/out" 2>&1; then
-        echo "ok $tests - $description"
-    else
-        failed=$((failed + 1))
-        echo "not ok $tests - $description"
-        tail -n 30 "$dir/out" | sed 's/^/# /'
-        [ -f "$dir/err" ] && sed 's/^/# /' "$dir/err"
-    fi
+. test/support/script.sh
+run() { "$@" >"$dir/out" 2>&1; }
+explain() {
+    tail -n 30 "$dir/out"
+    [ ! -f "$dir/err" ] || cat "$dir/err"
 }
 
 # make PART=ON|OFF…: all others are on.
@@ -49,23 +31,23 @@ relay() {
 
 # works: starts, says so, and ends with status 0.
 works() {
-    [ -n "$started" ] && kill -9 "$started" # of a variant that failed
+    [ -n "$pid" ] && kill -9 "$pid" # of a variant that failed
     port=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 12000))
     rm -rf "$dir/state" "$dir/err"
     mkdir "$dir/state"
     env -i PATH="$PATH" STATE_DIR="$dir/state" UDP_PORT="$port" TCP_PORT=0 "$build/lumamesh-relay" >"$dir/said" 2>"$dir/err" &
-    started=$!
+    pid=$!
     i=0
     until grep -qs 'relay is up' "$dir/err"; do
         i=$((i + 1))
-        [ $i -lt 600 ] && kill -0 "$started" 2>/dev/null || return 1
+        [ $i -lt 600 ] && kill -0 "$pid" 2>/dev/null || return 1
         sleep 0.1
     done
     grep -q '^lm1\.' "$dir/said" || return 1
-    kill -TERM "$started"
-    wait "$started"
+    kill -TERM "$pid"
+    wait "$pid"
     status=$?
-    started=
+    pid=
     return $status
 }
 
@@ -127,7 +109,4 @@ check '... nor the status' refuses status HEALTH status
 variant 'without any of them' LM_WITH_TURN=OFF LM_WITH_MESH=OFF LM_WITH_HEALTH=OFF
 check '... nor a secret of TURN' is_without TURN TURN_SECRET a-secret-of-the-tests
 
-echo "1..$tests"
-echo "# pass $((tests - failed))"
-echo "# fail $failed"
-[ $failed -eq 0 ]
+finish

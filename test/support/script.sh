@@ -24,12 +24,15 @@ trap 'exit 1' INT TERM HUP
 # What a failed test shows; a script may have its own.
 explain() { tail -n 20 "$dir/log" 2>/dev/null | tr -d '\000'; }
 
+# How a test's command is run; a script may keep what it prints.
+run() { "$@"; }
+
 # check DESCRIPTION COMMAND...: the command's status decides.
 check() {
     tests=$((tests + 1))
     description=${subject:+$subject: }$1
     shift
-    if "$@"; then echo "ok $tests - $description"; else
+    if run "$@"; then echo "ok $tests - $description"; else
         failed=$((failed + 1))
         echo "not ok $tests - $description"
         explain "$@" | sed 's/^/# /'
